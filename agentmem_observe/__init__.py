@@ -1,0 +1,3 @@
+"""Performance observability of AI-agent memory."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Judgements as pure functions on numbers."""

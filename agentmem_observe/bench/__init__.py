@@ -1,0 +1,1 @@
+"""Finding benchmarks and running each in a fresh worker process."""

@@ -1,0 +1,1 @@
+"""What is measured: one recorder, one histogram, one probe per file."""

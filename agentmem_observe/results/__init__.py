@@ -1,0 +1,1 @@
+"""Result files: their schema, the directory that holds them, and comparing them."""

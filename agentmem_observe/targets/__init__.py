@@ -1,0 +1,1 @@
+"""Memory systems under test: the protocol, and one adapter per file."""
