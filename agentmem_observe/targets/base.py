@@ -141,6 +141,7 @@ class MemoryTarget(Protocol):
 
     def maintain(self) -> None:
         """Do now what the system would do in the background: age, compact, build indexes."""
+        return None  # not `...`: a Protocol's empty body would be abstract
 
     def stats(self) -> dict[str, float]:
         """Return the system's own figures, keys ending in their unit; empty if it has none."""
