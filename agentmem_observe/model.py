@@ -11,6 +11,7 @@ import numpy.typing as npt
 Vector: TypeAlias = npt.NDArray[np.float32]
 """An embedding, shape (dimensions,), float32, unit length unless said otherwise."""
 
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 Uint8Array: TypeAlias = npt.NDArray[np.uint8]
 
