@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.exponent_mapping import (
     ExponentMapping,
@@ -18,6 +18,8 @@ from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.logarithm
 
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.measure.histogram import Buckets, Histogram
+
+unhurried = settings(deadline=None)  # hypothesis would judge by the wall clock
 
 HALF_BUCKET = 2 ** (1 / 256) - 1
 INT64_MAX = 2**63 - 1
@@ -51,6 +53,7 @@ def bucket_of(value_ns: int) -> int:
 # Recording
 
 
+@unhurried
 @given(filled_samples)
 def test_count_sum_minimum_and_maximum_are_exact(values):
     histogram = recorded(*values)
@@ -165,6 +168,7 @@ def test_values_next_to_a_bound_are_misplaced_by_one_bucket_at_most_and_only_wit
         assert misplaced == 0 or abs(value - crossed) < crossed * Decimal("1e-12")
 
 
+@unhurried
 @given(st.integers(1, INT64_MAX), st.sampled_from([7, 5, 3, 1, 0, -1, -4]))
 def test_indices_agree_with_the_mapping_of_the_opentelemetry_sdk(value, schema):
     mapping = LogarithmMapping(schema) if schema > 0 else ExponentMapping(schema)
@@ -179,6 +183,7 @@ def test_indices_agree_with_the_mapping_of_the_opentelemetry_sdk(value, schema):
 # Merging and downscaling
 
 
+@unhurried
 @given(samples, samples, samples)
 def test_merging_in_any_order_equals_recording_everything_at_once(a, b, c):
     left, right, swapped = recorded(*a), recorded(*b), recorded(*c)
@@ -211,6 +216,7 @@ def test_merging_with_itself_doubles_a_histogram():
     assert histogram == recorded(0, 5, 7, 0, 5, 7)
 
 
+@unhurried
 @given(samples, samples, st.sampled_from(SCHEMAS))
 def test_downscaling_and_merging_commute(a, b, schema):
     merged = recorded(*a)
@@ -223,6 +229,7 @@ def test_downscaling_and_merging_commute(a, b, schema):
     assert as_counter(merged.downscaled(schema)) == apart
 
 
+@unhurried
 @given(samples, st.sampled_from(SCHEMAS), st.sampled_from(SCHEMAS))
 def test_downscaling_twice_equals_downscaling_once(values, one, other):
     coarse, between = sorted((one, other))
@@ -256,6 +263,7 @@ def nearest_rank(values: list[int], q: float) -> float:
     return sorted(values)[rank - 1] / 1e9
 
 
+@unhurried
 @given(filled_samples, st.floats(0, 100) | st.sampled_from([50, 90, 99, 99.9]))
 def test_a_percentile_is_within_half_a_bucket_of_the_value_of_nearest_rank(values, q):
     percentile = recorded(*values).percentile(q)
@@ -263,6 +271,7 @@ def test_a_percentile_is_within_half_a_bucket_of_the_value_of_nearest_rank(value
     assert percentile == pytest.approx(nearest_rank(values, q), rel=HALF_BUCKET + 1e-12, abs=0)
 
 
+@unhurried
 @given(filled_samples, st.lists(st.floats(0, 100), min_size=2, max_size=5))
 def test_percentiles_never_fall_as_q_rises(values, qs):
     histogram = recorded(*values)
@@ -272,6 +281,7 @@ def test_percentiles_never_fall_as_q_rises(values, qs):
     assert percentiles == sorted(percentiles)
 
 
+@unhurried
 @given(filled_samples)
 def test_percentile_0_is_the_minimum_and_100_the_maximum_exactly(values):
     histogram = recorded(*values)
@@ -315,6 +325,7 @@ def test_percentiles_of_a_million_log_normal_durations_are_within_0_4_percent(si
 # Classic buckets
 
 
+@unhurried
 @given(samples, st.lists(st.floats(1e-9, 1e9), min_size=1, max_size=6))
 def test_classic_counts_are_those_of_a_bound_moved_by_half_a_bucket_at_most(values, bounds):
     counts = recorded(*values).cumulative_at(bounds)
@@ -327,6 +338,7 @@ def test_classic_counts_are_those_of_a_bound_moved_by_half_a_bucket_at_most(valu
         assert least <= count <= most
 
 
+@unhurried
 @given(filled_samples, st.lists(st.floats(0, 1e10), max_size=6))
 def test_classic_counts_never_fall_and_infinity_counts_all(values, bounds):
     counts = recorded(*values).cumulative_at([*sorted(bounds), math.inf])
@@ -355,6 +367,7 @@ def test_a_bound_that_is_no_number_is_refused():
 # Export
 
 
+@unhurried
 @given(filled_samples, st.sampled_from(SCHEMAS))
 def test_each_value_lies_inside_its_exported_buckets_and_the_totals_agree(values, schema):
     histogram = recorded(*values)
@@ -415,6 +428,7 @@ def test_upper_bounds_are_those_of_prometheus():
 # Round trips and refusals
 
 
+@unhurried
 @given(samples)
 def test_a_histogram_survives_json_and_bytes(values):
     histogram = recorded(*values)
