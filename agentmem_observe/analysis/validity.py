@@ -215,9 +215,9 @@ LARGEST_BACKLOG_SLOPE = 0.01
 by 1/0.99 - 1. Below it a shortfall is only the last operations' time to finish."""
 
 BUSY_WORKERS = 0.9
-"""Share of workers' time inside the target. If an offered load is not reached, nine tenths say that
-the target held the workers; less, that the generator left them idle. A closed loop knows nothing
-but the target: below, a tenth of its throughput is the loop's own doing."""
+"""Share of workers' time inside the target. If an offered load is not reached, nine tenths say
+that the target held the workers; less, that the generator left them idle. A closed loop knows
+nothing but the target: below, a tenth of its throughput is the loop's own doing."""
 
 
 def judge(evidence: Evidence) -> Validity:
