@@ -40,7 +40,7 @@ CORE_METHODS = ("info", "open", "close", "store", "retrieve", "search")
 
 _FACTORY_FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 # Greedy up to the last "@": a password may itself hold "@", "/" or "?".
-_USER = re.compile(r"^([^:/?]*://)?.*@")
+_USER = re.compile(r"^([^:/?]*://)?.*@", re.DOTALL)
 _SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 Options = TypeVar("Options")
