@@ -89,7 +89,7 @@ class Poisson:
 
     Examples:
         >>> [block.round(2).tolist() for block in Poisson(rate=2, duration=4, seed=1).blocks()]
-        [[0.54, 0.69], [3.38, 3.56]]
+        [[0.54, 0.69], [3.38, 3.56], [3.62]]
     """
 
     rate: float

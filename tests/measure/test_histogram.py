@@ -290,10 +290,12 @@ def test_percentile_0_is_the_minimum_and_100_the_maximum_exactly(values):
     assert histogram.percentile(100) == max(values) / 1e9
 
 
-def test_the_rank_is_not_pushed_up_by_binary_fractions():
-    values = [10_000] * 999 + [1_000_000]
+@pytest.mark.parametrize("q", [16.1, 64.4, 94.2, 95.9, 99.9])
+def test_the_rank_is_not_pushed_up_by_binary_fractions(q):
+    rank = round(q * 10)
+    values = [10_000] * rank + [1_000_000] * (1000 - rank)
 
-    percentile = recorded(*values).percentile(99.9)
+    percentile = recorded(*values).percentile(q)
 
     assert percentile == pytest.approx(10e-6, rel=0.003)
 
@@ -440,6 +442,12 @@ def test_a_histogram_survives_json_and_bytes(values):
     assert from_json.percentile(99) == pytest.approx(histogram.percentile(99), nan_ok=True)
 
 
+def test_a_sum_beyond_64_bits_survives_bytes():
+    histogram = recorded(INT64_MAX, INT64_MAX, INT64_MAX, 1)
+
+    assert Histogram.from_bytes(histogram.to_bytes()).sum_ns == 3 * INT64_MAX + 1
+
+
 def test_a_restored_histogram_goes_on_counting():
     histogram = Histogram.from_bytes(recorded(5, 700).to_bytes())
 
@@ -485,6 +493,7 @@ def test_only_filled_buckets_are_written():
         ({"index_steps": [-3826, 0]}, "must ascend"),
         ({"index_steps": [0, -1]}, "must ascend"),
         ({"index_steps": [4000, 4000]}, "must ascend"),
+        ({"index_steps": [-3827, 3827]}, "Expected `int` >= -3826"),
         ({"index_steps": [-3826, 10**9]}, "Expected `int` <="),
         ({"index_steps": [-3826, 3826.5]}, "Expected `int`"),
         ({"index_steps": [], "counts": [], "count": 0}, "of no values"),

@@ -19,7 +19,7 @@ from agentmem_observe.workload.arrivals import (
 
 unhurried = settings(deadline=None)  # hypothesis would judge by the wall clock
 
-rates = st.floats(0.01, 200_000)
+rates = st.floats(-2, 5).map(lambda exponent: 10**exponent)
 seeds = st.integers(0, 2**32)
 
 
@@ -113,6 +113,12 @@ def test_one_operation_per_hour_comes_alone_and_a_soak_has_no_end(arrivals):
 
     assert [block.size for block in blocks] == [1] * 2_000
     assert blocks[-1][0] == pytest.approx(2_000 * 3600, rel=0.1)
+
+
+def test_operations_that_are_ages_apart_still_follow_each_other():
+    blocks = list(islice(Constant(1e-18, math.inf).blocks(), 3))
+
+    assert [block.tolist() for block in blocks] == [[0.0], [1 / 1e-18], [2 / 1e-18]]
 
 
 def test_at_a_moderate_rate_there_is_about_one_block_per_second():
