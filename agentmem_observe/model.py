@@ -81,21 +81,22 @@ class ObservationBatch:
     Attributes:
         operation: OpenTelemetry's ``gen_ai.operation.name``, such as ``create_memory``.
         tier: The tier worked on, or "" if the operation names none.
-        intended: When each was due, nanoseconds on the run's clock, shape (n,).
-        ready: When each was due and its worker free, the earliest possible start, shape (n,).
-        started: When each was sent, shape (n,).
+        started: When each was sent, nanoseconds on the run's clock, shape (n,).
         finished: When each answered, shape (n,).
         outcome: Outcome code of each, shape (n,).
+        intended: When each was due, shape (n,); None in a closed loop: they are due when sent.
+        ready: When each was due and its worker free, the earliest possible start, shape (n,);
+            None in a closed loop.
         error_types: Names of the exceptions behind codes ``Outcome.ERROR + k``.
     """
 
     operation: str
     tier: str
-    intended: Int64Array
-    ready: Int64Array
     started: Int64Array
     finished: Int64Array
     outcome: Uint8Array
+    intended: Int64Array | None = None
+    ready: Int64Array | None = None
     error_types: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -1,0 +1,58 @@
+"""What is sent: operations on a target, and seeded orders of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agentmem_observe.model import Outcome, Uint8Array
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One kind of call to a target.
+
+    Attributes:
+        name: OpenTelemetry's ``gen_ai.operation.name``, such as ``create_memory``.
+        call: What is timed; gets the number of the operation within its script.
+        check: Judges what ``call`` returned, after the clock was read; None accepts anything.
+        tier: The tier worked on, or "".
+    """
+
+    name: str
+    call: Callable[[int], Any]
+    check: Callable[[int, Any], Outcome] | None = None
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The operations of one agent, in order.
+
+    Attributes:
+        operations: The kinds of operation, at most 256.
+        sequence: For the i-th operation the index of its kind; may be endless for open loops.
+    """
+
+    operations: Sequence[Operation]
+    sequence: Iterable[int]
+
+
+def repeat(operation: Operation, count: int) -> Script:
+    """Return a script of ``count`` (>= 0) operations of one kind."""
+    return Script((operation,), bytes(count))
+
+
+def mixed(operations: Sequence[Operation], count: int, seed: int) -> Script:
+    """Return a script that draws each operation with equal probability.
+
+    Args:
+        operations: The kinds to draw from.
+        count: Length of the script, >= 0.
+        seed: The same seed gives the same order.
+    """
+    order: Uint8Array = np.random.default_rng(seed).integers(
+        len(operations), size=count, dtype=np.uint8
+    )
+    return Script(operations, order.tobytes())
