@@ -185,11 +185,10 @@ def test_one_agent_never_meets_the_records_of_another(target: MemoryTarget) -> N
     target.store(Record("a:b", "c", content="second", state=a_state(1)))
     target.store(Record("ab", "c", content="third", state=a_state(1)))
 
-    found = target.retrieve("a:b", "c")
+    found = [target.retrieve(*name) for name in (("a", "b:c"), ("a:b", "c"), ("ab", "c"))]
     hits = target.search("a", a_state(1), 10)
 
-    assert found is not None
-    assert found.content == "second"
+    assert [r and r.content for r in found] == ["first", "second", "third"]
     assert [(hit.agent_id, hit.record_id) for hit in hits] == [("a", "b:c")]
 
 
@@ -204,6 +203,16 @@ def test_a_deleted_record_is_gone_for_its_agent_alone(target: MemoryTarget) -> N
     assert target.retrieve("one", "record-1") is None
     assert target.search("one", a_state(1), 5) == []
     assert target.retrieve("two", "record-1") is not None
+
+
+def test_a_deleted_record_is_not_counted(target: MemoryTarget) -> None:
+    needs(target, Capability.DELETE, Capability.COUNT)
+    for number in range(3):
+        target.store(a_record(number))
+
+    target.delete("agent", "record-1")
+
+    assert (target.count("agent"), target.count()) == (2, 2)
 
 
 def test_it_counts_by_agent_and_in_all(target: MemoryTarget) -> None:
@@ -401,14 +410,16 @@ def test_a_bulk_store_takes_equal_contents_and_the_same_id_twice(target: MemoryT
         [
             Record("agent", "one", content="same"),
             Record("agent", "two", content="same"),
-            Record("agent", "one", content="newer"),
+            Record("agent", "three", content="older"),
+            Record("agent", "three", content="newer"),
         ]
     )
 
-    found = target.retrieve("agent", "one")
+    found = target.retrieve("agent", "three")
     assert found is not None
     assert found.content == "newer"
-    assert len(target.search("agent", "same", 9)) == 2
+    assert {hit.record_id for hit in target.search("agent", "same", 2)} == {"one", "two"}
+    assert len(target.search("agent", "same", 9)) == 3
 
 
 def test_four_threads_lose_nothing(target: MemoryTarget) -> None:
