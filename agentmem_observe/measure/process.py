@@ -146,16 +146,12 @@ class ProcessProbe:
             sample = self._sample(with_uss or due) if self._alive() else None
         except psutil.NoSuchProcess:
             return None
-        # One that ended while it was being read has no pages left, which is not a measurement.
+        # A zombie, also one that ended while it was being read, has no pages left.
         return sample if sample and sample.rss_bytes > 0 else None
 
     def _alive(self) -> bool:
-        process = self._process
-        return (
-            process is not None
-            and process.is_running()
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
+        # A later process under the same id is not the one we watch: is_running() tells them apart.
+        return self._process is not None and self._process.is_running()
 
     def _sample(self, with_uss: bool) -> ProcessSample:
         process = self._process

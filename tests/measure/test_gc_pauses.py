@@ -33,8 +33,8 @@ def test_pauses_are_exact_per_generation() -> None:
 
     with GcPauses(clock.now_ns) as pauses:
         before = pauses.generations()[2].collections_total
-        collect(clock, generation=0, seconds=0.002)
         collect(clock, generation=0, seconds=0.005)
+        collect(clock, generation=0, seconds=0.002)
 
     assert pauses.generations()[0] == GenerationPauses(2, 0.007, 0.005)
     assert pauses.generations()[1] == GenerationPauses(0, 0.0, 0.0)

@@ -170,6 +170,16 @@ def test_a_process_that_ends_while_it_is_read_has_no_sample(
     assert ProcessProbe(os.getpid()).sample() is None
 
 
+def test_a_later_process_under_the_same_id_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probe = ProcessProbe(os.getpid())
+    # psutil compares start times; a reused id cannot be had on demand.
+    monkeypatch.setattr(psutil.Process, "is_running", lambda _: False)
+
+    assert probe.sample() is None
+
+
 @given(st.lists(st.dictionaries(st.integers(1, 4), st.integers(0, 100)), min_size=1))
 def test_a_sum_over_threads_never_falls(readings: list[dict[int, int]]) -> None:
     waits = ThreadSum()
