@@ -1,0 +1,202 @@
+"""Cells: a large LTM shelf sorted by nearness, so that a search scans a part of it only.
+
+New vectors are loose and scanned by every search. `CellShelf.tidy`, called by ``maintain`` or by
+the background thread, learns cell centres (spherical k-means) and sorts loose vectors into cells
+in small steps. When the shelf has grown to four times what its centres were learned from, it
+learns new ones and sorts the old cells into the new; until that is done a search looks into both.
+"""
+
+import math
+from collections.abc import Callable
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+
+from agentmem_observe.model import Int64Array, Vector
+from agentmem_observe.targets.embedded.codes import Codec, Matrix
+from agentmem_observe.targets.embedded.shelf import Block, Group, Shelf, View
+
+LOOSE_ROWS = 8_192  # loose vectors that are worth sorting: 0.5 ms of every search
+_GROWTH = 4  # learn new centres when the shelf has grown so many times
+_STEP_BLOCKS = 8  # blocks sorted per hold of the agent's lock: about 10 ms
+_SAMPLE_PER_CELL = 32
+_ROUNDS = 8
+_CHUNK_ROWS = 4_096  # vectors compared with all centres at once: 16 MB of scores at 1,024 cells
+
+
+class Cells(NamedTuple):
+    """Cell centres of unit length, shape (cells, dimensions), and the blocks of each cell."""
+
+    centres: Matrix
+    groups: list[Group]
+    learned_from: int
+
+
+class CellShelf(Shelf):
+    """A shelf that can sort itself into cells.
+
+    Args:
+        codec: How vectors become rows.
+        threshold: Vectors from which on cells are worth having.
+        probed: Cells a search looks into, >= 1.
+    """
+
+    def __init__(self, codec: Codec, threshold: int, probed: int) -> None:
+        super().__init__(codec)
+        self._threshold = threshold
+        self._probed = probed
+        self._generations: list[Cells] = []
+
+    @property
+    def cell_count(self) -> int:
+        """How many cells there are, 0 while everything is loose."""
+        return len(self._generations[-1].groups) if self._generations else 0
+
+    def views(self, query: Vector) -> list[View]:
+        """Return all loose blocks and those of the cells nearest to the query."""
+        views = super().views(query)
+        for cells in self._generations:
+            for cell in _nearest_cells(cells.centres, query, self._probed):
+                views += [View(block, len(block.ids), block.dead) for block in cells.groups[cell]]
+        return views
+
+    def index_bytes(self) -> int:
+        """Return the size of ids, places and cell centres, in bytes."""
+        return super().index_bytes() + sum(cells.centres.nbytes for cells in self._generations)
+
+    def recode(self, codec: Codec) -> None:
+        """Change the codec, code all vectors anew and leave them loose."""
+        super().recode(codec)
+        self._generations = []
+
+    def wants_tidying(self) -> bool:
+        """Tell whether there is something for `tidy` to do."""
+        if self._learning_is_due():
+            return True
+        loose = sum(block.live for block in self.loose)
+        return bool(self._generations) and (loose >= LOOSE_ROWS or len(self._generations) > 1)
+
+    def tidy(self, lock: Lock, stopped: Callable[[], bool]) -> None:
+        """Learn cells if that is due, and sort what is loose or in older cells into them.
+
+        The caller must not hold the agent's lock, and must not tidy one shelf in two threads.
+
+        Args:
+            lock: The agent's lock; held for some milliseconds at a time.
+            stopped: Asked between steps; when true, the rest stays as it is.
+        """
+        with lock:
+            sample = self._sample() if self._learning_is_due() else None
+            learned_from = len(self)
+        if sample is not None:
+            centres = _learn_centres(sample, _cell_count(learned_from))
+            with lock:
+                groups: list[Group] = [[] for _ in centres]
+                self._generations.append(Cells(centres, groups, learned_from))
+        if not self._generations:
+            return
+        with lock:
+            unsorted = self._unsorted_blocks()
+            newest = self._generations[-1]
+        for first in range(0, len(unsorted), _STEP_BLOCKS):
+            if stopped():
+                return
+            step = unsorted[first : first + _STEP_BLOCKS]
+            cells = [_nearest_cell(self._decoded(block), newest.centres) for block in step]
+            with lock:
+                self._sort(step, cells, newest.groups)
+        with lock:
+            self._generations = [
+                cells for cells in self._generations if cells is newest or any(cells.groups)
+            ]
+
+    def _learning_is_due(self) -> bool:
+        if not self._generations:
+            return len(self) >= self._threshold
+        return len(self) >= _GROWTH * self._generations[-1].learned_from
+
+    def _sample(self) -> Matrix:
+        """Return decoded vectors taken evenly from all blocks."""
+        wanted = _SAMPLE_PER_CELL * _cell_count(len(self))
+        every = max(1, len(self) // wanted)
+        codes, scales = [], []
+        for block in self._blocks.values():
+            rows = block.living()[::every]
+            codes.append(block.codes[rows])
+            scales.append(block.scales[rows])
+        return self.codec.decode(np.concatenate(codes), np.concatenate(scales))
+
+    def _unsorted_blocks(self) -> list[Block]:
+        """Return all blocks outside the newest cells, closed to further rows."""
+        groups = [self.loose, *(group for old in self._generations[:-1] for group in old.groups)]
+        blocks = [block for group in groups for block in group]
+        for block in blocks:
+            block.sealed = True
+        return blocks
+
+    def _decoded(self, block: Block) -> Matrix:
+        rows = len(block.ids)
+        return self.codec.decode(block.codes[:rows], block.scales[:rows])
+
+    def _sort(self, blocks: list[Block], cells: list[Int64Array], groups: list[Group]) -> None:
+        """Move the living rows of blocks into their cells; skip blocks that are gone."""
+        ids: list[str] = []
+        codes, scales, labels = [], [], []
+        for block, cell in zip(blocks, cells, strict=True):
+            if self._blocks.get(block.number) is not block:
+                continue  # replaced by a copy without its removed rows; sorted next time
+            rows = block.living()
+            ids += [block.ids[row] for row in rows]
+            codes.append(block.codes[rows])
+            scales.append(block.scales[rows])
+            labels.append(cell[rows])
+            self._discard(block)
+        if not ids:
+            return
+        label = np.concatenate(labels)
+        order = np.argsort(label, kind="stable")
+        all_codes, all_scales = np.concatenate(codes)[order], np.concatenate(scales)[order]
+        ids = [ids[at] for at in order]
+        ends = np.flatnonzero(np.diff(label[order], append=-1)) + 1
+        start = 0
+        for end in ends.tolist():
+            group = groups[label[order[start]]]
+            self._append(group, ids[start:end], all_codes[start:end], all_scales[start:end])
+            start = end
+
+
+def _cell_count(vectors: int) -> int:
+    """Return a power of two near the square root: as many centres to compare as rows in a cell."""
+    return 1 << round(math.log2(vectors) / 2)
+
+
+def _learn_centres(sample: Matrix, count: int) -> Matrix:
+    """Return ``count`` centres of the sample by spherical k-means; the same sample, the same."""
+    random = np.random.default_rng(0)
+    centres = sample[random.permutation(len(sample))[:count]]
+    for _ in range(_ROUNDS):
+        labels = _nearest_cell(sample, centres)
+        order = np.argsort(labels, kind="stable")
+        filled, starts = np.unique(labels[order], return_index=True)
+        centres = sample[random.permutation(len(sample))[:count]]  # an empty cell starts anew
+        centres[filled] = np.add.reduceat(sample[order], starts)
+        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+    return centres
+
+
+def _nearest_cell(vectors: Matrix, centres: Matrix) -> Int64Array:
+    """Return the nearest centre of each vector, shape (n,)."""
+    cells = np.empty(len(vectors), np.int64)
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        stop = start + _CHUNK_ROWS
+        cells[start:stop] = (vectors[start:stop] @ centres.T).argmax(axis=1)
+    return cells
+
+
+def _nearest_cells(centres: Matrix, query: Vector, count: int) -> list[int]:
+    """Return the ``count`` cells whose centres are nearest to the query."""
+    if count >= len(centres):
+        return list(range(len(centres)))
+    nearest: list[int] = np.argpartition(centres @ query, -count)[-count:].tolist()
+    return nearest

@@ -1,0 +1,125 @@
+"""LTM of one agent: payloads and codes in the file, codes also in RAM for searching."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from agentmem_observe.model import Vector
+from agentmem_observe.targets.embedded.codes import CodeMatrix, Matrix
+from agentmem_observe.targets.embedded.held import Held
+from agentmem_observe.targets.embedded.shelf import Shelf
+from agentmem_observe.targets.embedded.table import Row, Table
+
+
+class LongTerm:
+    """A tier on disk with its vectors in RAM. Guarded by the agent's lock.
+
+    Args:
+        agent_id: Whose records.
+        table: The file.
+        shelf: Where the vectors go.
+        wake: Called after each write, with the shelf.
+    """
+
+    def __init__(
+        self, agent_id: str, table: Table, shelf: Shelf, wake: Callable[[Shelf], None]
+    ) -> None:
+        self.agent_id = agent_id
+        self.shelf = shelf
+        self.numbers: dict[str, int] = {}
+        self._table = table
+        self._wake = wake
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __contains__(self, record_id: object) -> bool:
+        return record_id in self.numbers
+
+    def put(self, ids: Sequence[str], records: Sequence[Held], vectors: Matrix) -> None:
+        """Write records to disk, in place of their older versions, then take them in.
+
+        On return they are committed: LTM has acknowledged them. Records that are here already are
+        replaced.
+        """
+        codec = self.shelf.codec
+        codes, scales = codec.encode(vectors)
+        rows = rows_of(self.agent_id, "ltm", ids, records, (codec.name, codes, scales))
+        replaced = [held.number for held in records if held.number]
+        replaced += [self.numbers[record_id] for record_id in ids if record_id in self.numbers]
+        numbers = self._table.replace(rows, replaced)
+        for record_id in ids:
+            if record_id in self.numbers:
+                self.remove(record_id)
+        self.load(ids, numbers, codes, scales)
+        self._wake(self.shelf)
+
+    def load(
+        self, ids: Sequence[str], numbers: Sequence[int], codes: CodeMatrix, scales: Vector
+    ) -> None:
+        """Take in records that are on disk already."""
+        self.shelf.add(ids, codes, scales)
+        self.numbers.update(zip(ids, numbers, strict=True))
+
+    def remove(self, record_id: str) -> int:
+        """Forget a record in RAM and return the number of its row, which stays on disk."""
+        self.shelf.remove(record_id)
+        return self.numbers.pop(record_id)
+
+    def read(self, record_id: str) -> Row:
+        """Return the row of a record that is here."""
+        return self._table.read(self.numbers[record_id])
+
+    def recode_rows(self) -> None:
+        """Write the shelf's codes over those on disk, after the shelf has a new codec."""
+        codec, ids = self.shelf.codec, list(self.numbers)
+        codes, scales = codec.encode(self.shelf.vectors(ids))
+        self._table.recode(
+            codec.name,
+            [
+                (self.numbers[record_id], code.tobytes(), scale)
+                for record_id, code, scale in zip(ids, codes, scales.tolist(), strict=True)
+            ],
+        )
+
+    def index_bytes(self) -> int:
+        """Return the size of what finds rows on disk, in bytes, without the shelf's index."""
+        return sys.getsizeof(self.numbers) + 32 * len(self.numbers)  # an int takes 32 bytes
+
+
+def rows_of(
+    agent_id: str,
+    tier: str,
+    ids: Sequence[str],
+    records: Sequence[Held],
+    coded: tuple[str, CodeMatrix, Vector],
+    now_ns: int | None = None,
+) -> list[Row]:
+    """Return the rows of records, not yet numbered.
+
+    Args:
+        agent_id: Whose records.
+        tier: Where they will be found after a reopen.
+        ids: Record ids.
+        records: The records, in the same order.
+        coded: Codec name, code rows and scales of their vectors.
+        now_ns: When they are written, on the memory's clock; None in LTM, where none ages.
+    """
+    codec, codes, scales = coded
+    return [
+        Row(
+            number=0,
+            agent_id=agent_id,
+            record_id=record_id,
+            tier=tier,
+            step=held.step,
+            importance=held.importance,
+            age_ns=0 if now_ns is None else now_ns - held.stored_ns,
+            payload=held.payload,
+            codec=codec,
+            codes=np.ascontiguousarray(code).tobytes(),
+            scale=scale,
+        )
+        for record_id, held, code, scale in zip(ids, records, codes, scales.tolist(), strict=True)
+    ]
