@@ -205,9 +205,7 @@ class ProcessProbe:
             if schedstat := procfs.read_text(task / "schedstat"):
                 wait_ns[thread] = procfs.parse_run_queue_wait(schedstat)
             if status := procfs.read_text(task / "status"):
-                numbers = procfs.parse_numbers(status)
-                voluntary[thread] = numbers["voluntary_ctxt_switches"]
-                involuntary[thread] = numbers["nonvoluntary_ctxt_switches"]
+                voluntary[thread], involuntary[thread] = procfs.parse_switches(status)
         waited_ns = self._wait_ns.update(wait_ns)
         return {
             "voluntary_switches_total": self._voluntary.update(voluntary),

@@ -25,7 +25,7 @@ def read_text(path: Path) -> str | None:
         OSError: If reading fails for another reason than `ABSENT`, as with too many open files.
     """
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_bytes().decode(errors="replace")
     except OSError as error:
         if error.errno in ABSENT:
             return None
@@ -71,6 +71,20 @@ def parse_run_queue_wait(schedstat: str) -> int:
         45196
     """
     return int(schedstat.split()[1])
+
+
+def parse_switches(status: str) -> tuple[int, int]:
+    r"""Return a thread's voluntary and involuntary context switches from its ``status``.
+
+    It is read once per thread and sample, so it looks for these two lines only: parsing all sixty
+    costs four times as much as the kernel takes to write them.
+
+    Examples:
+        >>> parse_switches("voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t2")
+        (5, 2)
+    """
+    fields = status.partition("voluntary_ctxt_switches:")[2].split(maxsplit=3)
+    return int(fields[0]), int(fields[2])
 
 
 def parse_network(text: str) -> dict[str, tuple[int, int]]:

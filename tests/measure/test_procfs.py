@@ -11,7 +11,7 @@ class UnreadablePath(type(Path())):  # type: ignore[misc]  # the concrete class 
 
     error_number = 0
 
-    def read_text(self, *args: object, **kwargs: object) -> str:
+    def read_bytes(self) -> bytes:
         raise OSError(self.error_number, "scripted")
 
 
