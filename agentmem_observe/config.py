@@ -1,0 +1,478 @@
+"""What to measure: the parameters of each category, checked once at the edge."""
+
+import json
+import math
+import reprlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, NoReturn, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from agentmem_observe.errors import ConfigError, UsageError, did_you_mean
+from agentmem_observe.files import read_json, replace_file
+
+FILE_NAME = "benchmark_config.json"
+"""Where `BenchmarkConfig.save` writes inside ``output_dir`` unless told otherwise."""
+
+
+def _leaf(expected: str, accepts: Callable[[Any], bool]) -> PlainValidator:
+    """Make the check of one plain value; nothing is converted, so 10 and "10" stay apart."""
+
+    def check(value: Any) -> Any:
+        if not accepts(value):
+            raise PydanticCustomError("leaf", "{expected}", {"expected": expected})
+        return value
+
+    return PlainValidator(check)
+
+
+def _one_of(*names: str) -> PlainValidator:
+    listed = ", ".join(repr(name) for name in names)
+    return _leaf(f"one of {listed}", lambda value: isinstance(value, str) and value in names)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    return value is None or isinstance(value, str | bool) or _is_number(value)
+
+
+# A new field is one line: a name, one of these types, and a default.
+PositiveInt: TypeAlias = Annotated[
+    int, _leaf("a positive integer", lambda value: type(value) is int and value > 0)
+]
+PositiveNumber: TypeAlias = Annotated[
+    float, _leaf("a positive number", lambda value: _is_number(value) and value > 0)
+]
+Fraction: TypeAlias = Annotated[
+    float, _leaf("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+]
+Name: TypeAlias = Annotated[
+    str, _leaf("a non-empty string", lambda value: isinstance(value, str) and value != "")
+]
+Json: TypeAlias = Annotated[Any, _leaf("a JSON value", _is_json)]
+Tier: TypeAlias = Annotated[str, _one_of("stm", "im", "ltm")]
+Weight: TypeAlias = Annotated[str, _one_of("recency", "relevance", "frequency")]
+
+_some = Field(min_length=1, strict=True)
+PositiveInts: TypeAlias = Annotated[list[PositiveInt], _some]
+PositiveNumbers: TypeAlias = Annotated[list[PositiveNumber], _some]
+Fractions: TypeAlias = Annotated[list[Fraction], _some]
+Names: TypeAlias = Annotated[list[Name], _some]
+Tiers: TypeAlias = Annotated[list[Tier], _some]
+Weights: TypeAlias = Annotated[dict[Weight, Fraction], _some]
+
+
+class Section(BaseModel):
+    """The parameters of one category; assigning a wrong name or value raises `ConfigError`."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+    category: ClassVar[str] = ""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        model = type(self)
+        if name not in model.model_fields:
+            hint = did_you_mean(name, model.model_fields)
+            raise ConfigError(f"{_dotted(model, (name,))}: unknown key; {hint}")
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            _refuse(model, error)
+
+
+class StorageConfig(Section):
+    """How fast each tier is written and read, and what a record costs.
+
+    Attributes:
+        batch_sizes: Records written per batch.
+        data_complexity_levels: Size of a state: 1 is a few fields, 10 is a nested document.
+        num_samples: Records per measurement where no batch size applies.
+        read_batch_sizes: Records read per batch.
+        tiers: Tiers to measure.
+    """
+
+    category = "storage"
+    batch_sizes: PositiveInts = [10, 100, 1000, 10000]
+    data_complexity_levels: PositiveInts = [1, 5, 10]
+    num_samples: PositiveInt = 1000
+    read_batch_sizes: PositiveInts = [1, 10, 50, 100]
+    tiers: Tiers = ["stm", "im", "ltm"]
+
+
+class CompressionConfig(Section):
+    """How small vectors become and what that loses.
+
+    Attributes:
+        dataset_sizes: Numbers of vectors.
+        target_dimensions: Dimensions to compress to.
+        training_iterations: Steps for a model that is trained in steps.
+    """
+
+    category = "compression"
+    dataset_sizes: PositiveInts = [100, 1000, 10000]
+    target_dimensions: PositiveInts = [128, 256, 512]
+    training_iterations: PositiveInt = 1000
+
+
+class MemoryTransitionConfig(Section):
+    """What moves between the tiers.
+
+    Attributes:
+        transition_thresholds: Importance below which a record moves on, from 0 to 1.
+        importance_weights: Share of each part of the importance, from 0 to 1.
+    """
+
+    category = "memory_transition"
+    transition_thresholds: Fractions = [0.3, 0.5, 0.7]
+    importance_weights: Weights = {"recency": 0.5, "relevance": 0.3, "frequency": 0.2}
+
+
+class RetrievalConfig(Section):
+    """How fast and how well records are found.
+
+    Attributes:
+        dataset_size: Records stored before searching.
+        query_counts: Searches per measurement.
+        vector_dimensions: Dimensions of the embeddings.
+        similarity_thresholds: Least similarity of a hit, from 0 to 1.
+    """
+
+    category = "retrieval"
+    dataset_size: PositiveInt = 10000
+    query_counts: PositiveInts = [1, 10, 50, 100]
+    vector_dimensions: PositiveInts = [128, 256, 512]
+    similarity_thresholds: Fractions = [0.7, 0.8, 0.9]
+
+
+class ScalabilityConfig(Section):
+    """How performance changes with agents, records and load.
+
+    Attributes:
+        agent_counts: Agents working at the same time.
+        memory_sizes: Records stored, ascending.
+        parallel_operations: Operations in flight at the same time.
+        duration_seconds: Length of a sustained load.
+        operation_rate: Its offered load in operations per second.
+    """
+
+    category = "scalability"
+    agent_counts: PositiveInts = [1, 10, 50, 100, 500]
+    memory_sizes: PositiveInts = [1000, 10000, 100000, 1000000]
+    parallel_operations: PositiveInts = [1, 4, 8, 16]
+    duration_seconds: PositiveNumber = 300
+    operation_rate: PositiveNumber = 10
+
+
+class IntegrationConfig(Section):
+    """What the memory costs inside an agent framework.
+
+    Attributes:
+        frameworks: Names of the frameworks.
+        operations_per_test: Operations per measurement.
+        concurrent_clients: Clients working at the same time.
+    """
+
+    category = "integration"
+    frameworks: Names = ["langchain", "llama_index", "custom"]
+    operations_per_test: PositiveInt = 1000
+    concurrent_clients: PositiveInts = [1, 5, 10, 20]
+
+
+class SelfConfig(Section):
+    """What measuring itself costs, and whether it tells the truth.
+
+    Attributes:
+        operations: Operations timed per way of recording.
+        rates: Offered loads in operations per second at which pacing is measured.
+        pacing_seconds: Length of each pacing run.
+        duration_seconds: Length of the run against a target that freezes.
+        rate: Its offered load in operations per second.
+        service_seconds: What an operation takes when the target is not frozen.
+        freeze_every_seconds: Time from the start of one freeze to the start of the next.
+        freeze_for_seconds: Length of a freeze.
+    """
+
+    category = "self"
+    operations: PositiveInt = 200000
+    rates: PositiveNumbers = [100, 1000, 10000]
+    pacing_seconds: PositiveNumber = 2.0
+    duration_seconds: PositiveNumber = 60
+    rate: PositiveNumber = 100
+    service_seconds: PositiveNumber = 0.001
+    freeze_every_seconds: PositiveNumber = 10
+    freeze_for_seconds: PositiveNumber = 1
+
+
+class BenchmarkConfig(Section):
+    """The parameters of all categories; as a file, one JSON object.
+
+    Attributes:
+        self_cost: The section of the category ``self``; in a file its key is ``self``.
+        custom: Parameters of categories of the user's own, by category and name.
+        output_dir: Directory of the result files.
+
+    Raises:
+        ConfigError: On making one, for all unknown keys and wrong values at once.
+
+    Examples:
+        >>> config = BenchmarkConfig()
+        >>> config.storage.batch_sizes = [10, 50]
+        >>> config.params_for("storage", {"batch_sizes", "tiers"})
+        {'batch_sizes': [10, 50], 'tiers': ['stm', 'im', 'ltm']}
+        >>> config.storage.batch_sizes = "ten"
+        Traceback (most recent call last):
+            ...
+        agentmem_observe.errors.ConfigError: storage.batch_sizes: expected a list, got 'ten'
+    """
+
+    storage: StorageConfig = Field(default_factory=StorageConfig)
+    compression: CompressionConfig = Field(default_factory=CompressionConfig)
+    memory_transition: MemoryTransitionConfig = Field(default_factory=MemoryTransitionConfig)
+    retrieval: RetrievalConfig = Field(default_factory=RetrievalConfig)
+    scalability: ScalabilityConfig = Field(default_factory=ScalabilityConfig)
+    integration: IntegrationConfig = Field(default_factory=IntegrationConfig)
+    self_cost: SelfConfig = Field(default_factory=SelfConfig, alias="self")
+    custom: dict[str, dict[str, Json]] = {}
+    output_dir: Name = "benchmark_results"
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            _refuse(type(self), error)
+
+    @field_validator("custom")
+    @classmethod
+    def _no_second_home(cls, custom: dict[str, Any]) -> dict[str, Any]:
+        for category in custom:
+            if category in _section_models():
+                text = f"{category!r} has its own section; move these parameters there"
+                raise PydanticCustomError("second_home", "{text}", {"text": text})
+        return custom
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a configuration file; what it leaves out has its default.
+
+        Raises:
+            ConfigError: If the file is missing, not JSON, or does not validate; the message has
+                one line per problem.
+        """
+        values = read_json(Path(path), ConfigError)
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}: expected an object, got {reprlib.repr(values)}")
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            lines = str(error).splitlines()
+            raise ConfigError("\n".join(f"{path}: {line}" for line in lines)) from None
+
+    def save(self, path: str | Path | None = None) -> str:
+        """Write the configuration, in place of an older one if there is one.
+
+        Args:
+            path: The file; None for ``benchmark_config.json`` in ``output_dir``. Directories that
+                are missing are made.
+
+        Returns:
+            The path that was written.
+
+        Raises:
+            ConfigError: If a list or dict was changed in place to something that does not
+                validate, or if the file cannot be written.
+        """
+        target = Path(path) if path is not None else Path(self.output_dir) / FILE_NAME
+        text = json.dumps(self.to_dict(), indent=2) + "\n"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(target, text)
+        except OSError as error:
+            raise ConfigError(
+                f"{target}: cannot be written: {error.strerror}; choose another path"
+            ) from error
+        return str(target)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all values as plain JSON values, as they stand in a file.
+
+        Raises:
+            ConfigError: If a list or dict was changed in place to something that does not
+                validate.
+        """
+        values = self.model_dump(by_alias=True, warnings=False)
+        type(self)(**values)
+        return values
+
+    def section(self, category: str) -> Section:
+        """Return the section of a standard category.
+
+        Raises:
+            ConfigError: If the category has none; the message suggests the nearest.
+        """
+        sections = {value.category: value for _, value in self if isinstance(value, Section)}
+        if category not in sections:
+            raise ConfigError(f"no section {category!r}; {did_you_mean(category, sections)}")
+        return sections[category]
+
+    def params_for(self, category: str, accepted: Collection[str] | None = None) -> dict[str, Any]:
+        """Return the parameters of a category as plain JSON values.
+
+        Args:
+            category: A standard category, or one of the user's own: then what ``custom`` has for
+                it, nothing if it has nothing.
+            accepted: Leave out all other names; None leaves out none.
+
+        Raises:
+            ConfigError: If a list or dict was changed in place to something that does not
+                validate.
+        """
+        values = self.to_dict()
+        sections = values if category in _section_models() else values["custom"]
+        return {
+            name: value
+            for name, value in sections.get(category, {}).items()
+            if accepted is None or name in accepted
+        }
+
+
+def parse_params(items: Iterable[str]) -> dict[str, Any]:
+    """Turn what follows ``--params`` on the command line into values.
+
+    Args:
+        items: Each ``KEY=VALUE``, where the value is JSON or else a bare word, or one whole JSON
+            object. Of the same key given twice the later one counts.
+
+    Raises:
+        UsageError: Naming the item that is neither.
+
+    Examples:
+        >>> parse_params(["batch_sizes=[10, 50]", "mode=fast", '{"samples": 3}'])
+        {'batch_sizes': [10, 50], 'mode': 'fast', 'samples': 3}
+    """
+    params: dict[str, Any] = {}
+    for item in items:
+        if item.lstrip().startswith("{"):
+            params.update(_item_json(item, item))
+            continue
+        key, equals, text = item.partition("=")
+        if not (key.strip() and equals):
+            raise UsageError(
+                f"--params {item!r}: expected KEY=VALUE or a JSON object, "
+                "such as batch_sizes=[10,100]"
+            )
+        params[key.strip()] = _item_value(item, text)
+    return params
+
+
+def check_params(category: str, params: Mapping[str, Any]) -> None:
+    """Check those of the given parameters that the category's section knows.
+
+    Names that it does not know pass: they may be parameters of one benchmark only, and whether
+    any benchmark takes them is not known here.
+
+    Args:
+        category: A standard category, or one of the user's own, which has nothing to check.
+        params: Values by name, as from `parse_params`.
+
+    Raises:
+        UsageError: For all values at once that the section refuses.
+    """
+    sections = _section_models()
+    if category not in sections:
+        return
+    model = sections[category]
+    try:
+        model(**{name: value for name, value in params.items() if name in model.model_fields})
+    except ValidationError as error:
+        lines = (f"parameter {line}" for line in _problems(model, error))
+        raise UsageError("\n".join(lines)) from None
+
+
+def _item_value(item: str, text: str) -> Any:
+    # A word is a string without quotes, but what starts like JSON and is not was a slip.
+    return _item_json(item, text) if text.lstrip()[:1] in ("[", "{", '"') else _word(text)
+
+
+def _word(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        return text
+
+
+def _item_json(item: str, text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        where = f"column {error.colno}"
+        raise UsageError(f"--params {item!r}: not valid JSON at {where}: {error.msg}") from None
+    except ValueError as error:
+        raise UsageError(f"--params {item!r}: not valid JSON: {error}") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _section_models() -> dict[str, type[Section]]:
+    """Return the model of each category that has a section."""
+    annotations = (field.annotation for field in BenchmarkConfig.model_fields.values())
+    return {
+        model.category: model
+        for model in annotations
+        if isinstance(model, type) and issubclass(model, Section)
+    }
+
+
+def _refuse(model: type[Section], error: ValidationError) -> NoReturn:
+    raise ConfigError("\n".join(_problems(model, error))) from None
+
+
+def _problems(model: type[Section], error: ValidationError) -> Iterator[str]:
+    for details in error.errors(include_url=False):
+        # pydantic marks a refused key of a dict with a pseudo-key of its own.
+        location = [part for part in details["loc"] if part != "[key]"]
+        yield f"{_dotted(model, location)}: {_what(model, location, details)}"
+
+
+def _dotted(model: type[Section], location: Sequence[str | int]) -> str:
+    path = model.category
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".")
+
+
+def _what(model: type[Section], location: Sequence[str | int], details: ErrorDetails) -> str:
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        known = _keys(model)
+        for part in location[:-1]:
+            known = _keys(known[str(part)].annotation)
+        return f"unknown key; {did_you_mean(str(location[-1]), known)}"
+    if kind == "second_home":
+        return details["msg"]
+    expected = _EXPECTED.get(kind, details["msg"])
+    return f"expected {expected}, got {reprlib.repr(details['input'])}"
+
+
+def _keys(model: Any) -> Mapping[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+_EXPECTED = {
+    "list_type": "a list",
+    "dict_type": "an object",
+    "model_type": "an object",
+    "too_short": "at least one item",
+    "string_type": "a string",
+}
+"""What pydantic's own error types mean in our words."""

@@ -1,0 +1,200 @@
+"""The directory of result files: ``<directory>/<category>/<benchmark>_<timestamp>.json``."""
+
+import errno
+import itertools
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from agentmem_observe.errors import ResultFormatError
+from agentmem_observe.files import create_file, read_json
+from agentmem_observe.results.compare import ComparisonTable, compare
+from agentmem_observe.results.schema import (
+    FORMAT,
+    TIMESTAMP_FORMAT,
+    Result,
+    is_name,
+    validate_result,
+)
+
+_FILE_NAME = re.compile(
+    r"(?P<benchmark>.+)_(?P<timestamp>\d{8}_\d{6})(?:_(?P<number>\d+))?\.json", re.ASCII
+)
+_CURES = {
+    errno.ENOSPC: "free some space or choose another output directory",
+    errno.EDQUOT: "free some space or choose another output directory",
+    errno.EACCES: "make it writable or choose another output directory",
+    errno.EPERM: "make it writable or choose another output directory",
+    errno.EROFS: "choose an output directory that is not read-only",
+}
+
+
+class BenchmarkResults:
+    """Saves, lists, loads and compares the result files of one directory.
+
+    Examples:
+        >>> directory = getfixture("tmp_path")
+        >>> results = BenchmarkResults(directory)
+        >>> path = results.save_result("write_throughput", "storage", {"batch_10": {"ops": 9.5}})
+        >>> results.list_results(category="storage") == [path]
+        True
+        >>> results.load_result(path)["results"]
+        {'batch_10': {'ops': 9.5}}
+    """
+
+    def __init__(self, results_dir: str | Path = "benchmark_results") -> None:
+        """Use a directory; it is made when the first result is saved.
+
+        Args:
+            results_dir: The directory.
+        """
+        self.results_dir = Path(results_dir)
+
+    def save_result(
+        self,
+        benchmark: str,
+        category: str,
+        results: Mapping[Any, Any],
+        metadata: Mapping[str, Any] | None = None,
+        timestamp: str | None = None,
+    ) -> str:
+        """Save what a benchmark found as a new file.
+
+        Args:
+            benchmark: Its name, without ``benchmark_``.
+            category: Its category.
+            results: What it returned: JSON values, numpy's, and keys that become strings.
+            metadata: What is known of the run; ``format`` and a ``status`` of ``ok`` are added.
+            timestamp: Local time of the run, as ``%Y%m%d_%H%M%S``; now if None.
+
+        Returns:
+            Path of the file. A second one of the same second ends in ``_2``.
+
+        Raises:
+            ResultFormatError: If it cannot be written, or has what JSON cannot have; then nothing
+                of it is left.
+        """
+        document = {
+            "benchmark": benchmark,
+            "category": category,
+            "timestamp": timestamp or time.strftime(TIMESTAMP_FORMAT),
+            "results": results,
+            "metadata": metadata or {},
+        }
+        return self.save_document(document)
+
+    def save_document(self, document: Mapping[str, Any]) -> str:
+        """Save a whole result; otherwise like `save_result`.
+
+        Args:
+            document: The five keys of a result.
+        """
+        source = f"{document.get('category')}/{document.get('benchmark')}"
+        result = validate_result(document, source)
+        stamped = {"status": "ok"} | result.metadata | {"format": FORMAT}
+        text = json.dumps(result.to_dict() | {"metadata": stamped}, indent=2) + "\n"
+        directory = self.results_dir / result.category
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(directory, error) from error
+        return self._create(directory, f"{result.benchmark}_{result.timestamp}", text)
+
+    def list_results(self, category: str | None = None, benchmark: str | None = None) -> list[str]:
+        """Return the paths of the result files, oldest first.
+
+        Only names are looked at, so a damaged file is listed too.
+
+        Args:
+            category: Only results of this category; None for all.
+            benchmark: Only results of this benchmark; None for all.
+
+        Raises:
+            ResultFormatError: If the directory exists and cannot be read.
+        """
+        found = []
+        for path in self._files():
+            match = _FILE_NAME.fullmatch(path.name)
+            if (
+                match
+                and category in (None, path.parent.name)
+                and benchmark in (None, match["benchmark"])
+            ):
+                age = (match["timestamp"], path.parent.name, match["benchmark"])
+                found.append((*age, int(match["number"] or 1), str(path)))
+        return [path for *_, path in sorted(found)]
+
+    def load_result(self, path: str | Path) -> dict[str, Any]:
+        """Return a result as it stands in its file.
+
+        Args:
+            path: The file; or its path inside the results directory, or its name alone, both with
+                or without ``.json``.
+
+        Raises:
+            ResultFormatError: If there is no such file, more than one of that name, or if it is
+                not a result of a format that we know.
+        """
+        return self._load(self._find(Path(path))).to_dict()
+
+    def compare_results(self, paths: Iterable[str | Path]) -> ComparisonTable:
+        """Return all numbers of some results side by side.
+
+        Args:
+            paths: Files or names, as `load_result` takes them.
+
+        Raises:
+            ResultFormatError: If one of them cannot be loaded.
+        """
+        files = [self._find(Path(path)) for path in paths]
+        return compare((str(file), self._load(file)) for file in files)
+
+    def _create(self, directory: Path, stem: str, text: str) -> str:
+        for number in itertools.count(1):
+            path = directory / (f"{stem}.json" if number == 1 else f"{stem}_{number}.json")
+            try:
+                create_file(path, text)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise _unwritable(path, error) from error
+            return str(path)
+        raise AssertionError("there is always a next number")
+
+    def _files(self) -> list[Path]:
+        try:
+            categories = [one for one in self.results_dir.iterdir() if is_name(one.name)]
+            return [file for one in categories if one.is_dir() for file in one.iterdir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ResultFormatError(
+                f"{self.results_dir}: cannot be read: {error.strerror}; "
+                "name a directory of results"
+            ) from error
+
+    def _find(self, path: Path) -> Path:
+        completed = path.parent / f"{path.name}.json"
+        for candidate in (path, self.results_dir / path, self.results_dir / completed):
+            if candidate.is_file():
+                return candidate
+        names = (path.name, completed.name)
+        same = [found for found in self.list_results() if Path(found).name in names]
+        if path.parent == Path() and len(same) == 1:
+            return Path(same[0])
+        if path.parent == Path() and same:
+            raise ResultFormatError(f"{path}: more than one result: {', '.join(same)}; name one")
+        raise ResultFormatError(
+            f"{path}: no such result, nor in {self.results_dir}; see agentmem-observe results list"
+        )
+
+    def _load(self, path: Path) -> Result:
+        return validate_result(read_json(path, ResultFormatError), str(path))
+
+
+def _unwritable(path: Path, error: OSError) -> ResultFormatError:
+    cure = _CURES.get(error.errno or 0, "choose another output directory")
+    return ResultFormatError(f"{path}: cannot be written: {error.strerror}; {cure}")
