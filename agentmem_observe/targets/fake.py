@@ -480,8 +480,9 @@ def from_spec(spec: TargetSpec) -> FakeTarget:
     ``error`` is the name of a built-in exception.
 
     Raises:
-        UsageError: If a field is unknown or its value is wrong.
+        UsageError: If a field is unknown or its value is wrong, or if there is a location.
     """
+    spec.refuse_location()
     freezing = {n: v for n, v in spec.options.items() if n.startswith("freeze_")}
     others = {n: v for n, v in spec.options.items() if n not in freezing}
     script = replace(spec, options=others).read_options(FakeScript, convert=_exception)

@@ -13,7 +13,7 @@ from agentmem_observe.errors import UsageError
 from agentmem_observe.model import Hit, Record, Vector
 from agentmem_observe.targets.base import Capability, MemoryTarget, Query, TargetInfo
 from agentmem_observe.targets.embedded.embedding import embed
-from agentmem_observe.targets.registry import TargetSpec, redact
+from agentmem_observe.targets.registry import TargetSpec
 
 _CAPABILITIES = frozenset(
     {
@@ -142,9 +142,9 @@ def from_spec(spec: TargetSpec) -> LangGraphTarget:
     Raises:
         UsageError: If there is a location or an option; it takes neither.
     """
-    if spec.location or spec.options:
-        surplus = redact(spec.location) or ", ".join(spec.options)
-        raise UsageError(f"target 'langgraph' takes no location and no options, not {surplus!r}")
+    spec.refuse_location()
+    if spec.options:
+        raise UsageError(f"target 'langgraph' takes no options, not {sorted(spec.options)}")
     return LangGraphTarget()
 
 

@@ -62,6 +62,17 @@ class TargetSpec:
     options: dict[str, str] = field(repr=False)
     directory: Path
 
+    def refuse_location(self) -> None:
+        """Refuse what follows ``scheme://``, for a target that lives in this process.
+
+        Raises:
+            UsageError: If there is a location.
+        """
+        if self.location:
+            raise UsageError(
+                f"target {self.scheme!r} takes no location, not {redact(self.location)!r}"
+            )
+
     def read_options(
         self,
         into: type[Options],
