@@ -1,5 +1,6 @@
 """Records as hashes in a Redis server, searched by cosine on our side of the wire."""
 
+import math
 import re
 import uuid
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ _CAPABILITIES = frozenset(
     }
 )
 _CONNECT_TIMEOUT_SECONDS = 5.0
+_CONNECTIONS = 10_000  # one per thread, never the bottleneck; Redis itself allows as many
 _KEYS_PER_DELETE = 1000
 
 
@@ -48,15 +50,19 @@ class RedisOptions:
         keep: Whether ``close`` leaves the records in the server.
         prefix: Begin of every key; empty makes one that no other instance has. Only a given
             prefix lets another process find the records.
+        timeout_seconds: After so long without an answer an operation raises, > 0.
     """
 
     keep: bool = False
     prefix: str = ""
+    timeout_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         # A glob character or a colon would let close() delete keys below other prefixes.
         if not re.fullmatch(r"[\w.-]*", self.prefix):
             raise ValueError(f"prefix takes letters, digits and _ . - only, not {self.prefix!r}")
+        if not 0 < self.timeout_seconds < math.inf:
+            raise ValueError(f"timeout_seconds must be > 0, not {self.timeout_seconds!r}")
 
 
 class RedisTarget(MemoryTarget):
@@ -71,7 +77,7 @@ class RedisTarget(MemoryTarget):
 
         Args:
             location: ``user:password@host:port/database``, all but the host optional.
-            options: Prefix and whether to keep the records.
+            options: Prefix, time-out and whether to keep the records.
 
         Raises:
             UsageError: If port or database are not numbers.
@@ -99,6 +105,9 @@ class RedisTarget(MemoryTarget):
             username=unquote(parts.username) if parts.username else None,
             password=unquote(parts.password) if parts.password else None,
             socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+            # redis-py's own limits differ by version, and would be taken for the server's.
+            socket_timeout=self._options.timeout_seconds,
+            max_connections=_CONNECTIONS,
             retry=Retry(NoBackoff(), 0),
         )
 
@@ -114,6 +123,7 @@ class RedisTarget(MemoryTarget):
             "prefix": self._prefix,
             "index": "none: exact cosine in the client",
             "client": f"redis-py {redis.__version__}, no retries",
+            "timeout_seconds": str(self._options.timeout_seconds),
             **{name: value for name, value in self._server.items() if name != "version"},
         }
         version = self._server.get("version", "unknown until opened")
@@ -132,7 +142,7 @@ class RedisTarget(MemoryTarget):
                 f"Redis at {self._address} refuses the credentials ({type(error).__name__}); "
                 "write redis://user:password@host:port/database"
             ) from None
-        except redis.ConnectionError as error:
+        except (redis.ConnectionError, redis.TimeoutError) as error:
             raise TargetError(
                 f"no Redis answers at {self._address}; start one "
                 f"(redis-server --port {self._address.rpartition(':')[2]}), name another as "

@@ -1,5 +1,7 @@
 """What is Redis' own: who sees which keys, what stays, and how it refuses."""
 
+import socket
+
 import pytest
 import redis
 
@@ -80,6 +82,35 @@ def test_once_opened_it_knows_the_server(redis_location: str) -> None:
         assert info.notes["server_process_id"] == str(client.info()["process_id"])
     assert info.notes["append_only_file"] == "off"
     target.close()
+
+
+def test_more_threads_than_the_client_allows_by_default_can_be_connected(
+    redis_location: str,
+) -> None:
+    target = opened(redis_location)
+    pool = target._client.connection_pool
+
+    connections = [pool.get_connection() for _ in range(150)]
+
+    assert len(set(connections)) == 150
+    for connection in connections:
+        pool.release(connection)
+    target.close()
+
+
+def test_a_server_that_accepts_and_never_answers_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        location = f"127.0.0.1:{silent.getsockname()[1]}"
+        target = RedisTarget(location, RedisOptions(timeout_seconds=0.05))
+
+        with pytest.raises(TargetError, match=f"no Redis answers at {location}"):
+            target.open()
+
+
+@pytest.mark.parametrize("timeout_seconds", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_timeout_out_of_range_is_refused(timeout_seconds: float) -> None:
+    with pytest.raises(ValueError, match="timeout_seconds must be > 0"):
+        RedisOptions(timeout_seconds=timeout_seconds)
 
 
 @pytest.mark.parametrize(
