@@ -1,1 +1,86 @@
-"""The command line: one file per verb; parse, call, print, exit code."""
+"""The command line: one file per verb; parse, call, print, exit code.
+
+Standard output is data, standard error is talk. Exit codes: 0 fine, 1 failed or wrong usage, 2 a
+performance regression and nothing else.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from agentmem_observe import __version__
+from agentmem_observe.errors import AgentMemObserveError, did_you_mean
+
+VERBS = {
+    "list": "agentmem_observe.cli.list:list_benchmarks",
+    "results": "agentmem_observe.cli.results:results",
+    "run": "agentmem_observe.cli.run:run",
+}
+"""Each verb's command; loaded when it is used, so that ``--help`` does not import numpy."""
+
+SUMMARIES = {
+    "list": "List the benchmarks, their parameters and defaults.",
+    "results": "Look at result files.",
+    "run": "Run benchmarks and save a result file for each.",
+}
+
+
+class _Verbs(click.Group):
+    """Loads a verb's module when the verb is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            ctx.fail(f"no such command {cmd_name!r}; {did_you_mean(cmd_name, VERBS)}")
+        module, _, attribute = VERBS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(SUMMARIES.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="agentmem-observe")
+def cli() -> None:
+    """Benchmark the memory of AI agents, with numbers that say whether they can be trusted.
+
+    \b
+    Examples:
+      agentmem-observe run --category storage
+      agentmem-observe run --export json | jq '.[].metadata.validity'
+      agentmem-observe list
+      agentmem-observe results list
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: What follows the program's name; the process's own if None.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = cli.main(arguments, prog_name="agentmem-observe", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:  # click exits with 2 here: that is taken
+        error.show()
+        return 1
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        return 1
+    except AgentMemObserveError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:  # whoever read our output has had enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

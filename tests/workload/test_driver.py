@@ -169,6 +169,18 @@ def test_a_closed_loop_sends_as_fast_as_answers_come_and_knows_no_lateness(clock
     assert all(batch.intended is None for batch in batches)
 
 
+def test_time_spent_checking_and_folding_is_no_part_of_a_closed_loops_length(clock):
+    def check(number, value):
+        clock.advance(3)
+        return Outcome.OK
+
+    script = repeat(Operation("create_memory", Scripted(clock, 0.25), check), 8)
+
+    load = closed_loop([script], lambda batch: clock.advance(5), DriverOptions(clock))
+
+    assert load.elapsed_seconds == pytest.approx(2.0)
+
+
 def test_slow_operations_are_folded_one_by_one_and_quick_ones_in_growing_blocks(clock):
     slow, quick = [], []
 

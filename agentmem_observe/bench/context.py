@@ -1,0 +1,311 @@
+"""What a benchmark function gets as ``bench``: fresh targets, load, verification, progress."""
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agentmem_observe.analysis.validity import judge
+from agentmem_observe.bench.measurement import Measurement
+from agentmem_observe.bench.verification import Verification, is_kept, verify_stored
+from agentmem_observe.bench.watch import Watch
+from agentmem_observe.measure.recorder import Aggregate, fold
+from agentmem_observe.model import ObservationBatch, Outcome, Record
+from agentmem_observe.targets.base import Capability, MemoryTarget, TargetInfo
+from agentmem_observe.targets.registry import build_target
+from agentmem_observe.workload.arrivals import Arrivals
+from agentmem_observe.workload.driver import DriverOptions, Load, Sink, closed_loop, open_loop
+from agentmem_observe.workload.operations import Operation, Script, repeat
+from agentmem_observe.workload.states import generate_states
+from agentmem_observe.workload.vectors import generate_vectors
+
+AGENT = "benchmark_agent"
+"""The agent of benchmarks that need only one; the seeds' name."""
+
+Report = Callable[[float, float, str, Aggregate], None]
+"""Called as work is done: done, total, phase, and what was measured since the last call."""
+
+
+class SkipBenchmark(Exception):
+    """Raised by a benchmark that cannot run on this target; the message says why."""
+
+
+class Bench:
+    """The context of one run.
+
+    Attributes:
+        directory: The run's own directory, removed after it.
+        seed: For everything random.
+        warnings: What a reader of the result must know, in the order found.
+        measurements: One per measured loop.
+        target_info: What the target says of itself; None before the first was built.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        directory: Path,
+        report: Report,
+        *,
+        seed: int = 0,
+        driver: DriverOptions | None = None,
+    ) -> None:
+        self.directory = directory
+        self.seed = seed
+        self.warnings: list[str] = []
+        self.measurements: list[Measurement] = []
+        self.target_info: TargetInfo | None = None
+        self._spec = target
+        self._report = report
+        self._driver = driver or DriverOptions()
+        self._done = self._total = 0.0
+        self._phase = ""
+
+    def require(self, *needed: Capability) -> None:
+        """Skip the benchmark unless the target has every capability.
+
+        Raises:
+            SkipBenchmark: Naming what is missing.
+        """
+        info = self._build().info()
+        missing = [str(capability) for capability in needed if capability not in info.capabilities]
+        if missing:
+            raise SkipBenchmark(f"target {info.name!r} lacks {', '.join(missing)}")
+
+    def tiers(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return those of the wanted tiers that the target has, or ``("",)`` if it has no tiers.
+
+        Raises:
+            SkipBenchmark: If the target has tiers, but none of these.
+        """
+        info = self._build().info()
+        if not info.tiers:
+            return ("",)
+        tiers = tuple(tier for tier in wanted if tier in info.tiers)
+        if not tiers:
+            raise SkipBenchmark(
+                f"target {info.name!r} has the tiers {', '.join(info.tiers)}, none of {wanted!r}"
+            )
+        return tiers
+
+    @contextmanager
+    def target(self) -> Iterator[MemoryTarget]:
+        """Open a fresh target, empty and in a directory of its own; close and remove it after."""
+        with tempfile.TemporaryDirectory(dir=self.directory) as directory:
+            target = self._build(Path(directory))
+            try:
+                target.open()
+                yield target
+            finally:
+                target.close()
+
+    def records(self, count: int, complexity: int = 1, tier: str = "") -> list[Record]:
+        """Return seeded records of one agent, each with a state and, if taken, a vector.
+
+        Vectors come along so that a store measures the target, not the making of embeddings.
+        They are exempt from garbage collection: what the load generator holds must not make the
+        target's collections longer.
+
+        Args:
+            count: How many, >= 0.
+            complexity: Size factor of the states, >= 1.
+            tier: Where to store them; "" leaves it to the target.
+        """
+        records = list(self.generate(count, complexity, tier))
+        gc.collect()
+        gc.freeze()
+        return records
+
+    def generate(
+        self, count: int, complexity: int = 1, tier: str = "", *, per_agent: int | None = None
+    ) -> Iterator[Record]:
+        """Yield the same records one by one, keeping none.
+
+        Args:
+            count: How many, >= 0.
+            complexity: Size factor of the states, >= 1.
+            tier: Where to store them; "" leaves it to the target.
+            per_agent: Spread them over agents who get this many each, >= 1; None is one agent.
+        """
+        takes_vectors = Capability.VECTORS_IN in self._build().info().capabilities
+        states = generate_states(count, complexity, self.seed)
+        vectors = generate_vectors(count, self.seed) if takes_vectors else [None] * count
+        for step, (state, vector) in enumerate(zip(states, vectors, strict=True)):
+            agent = AGENT if per_agent is None else f"{AGENT}_{step // per_agent}"
+            yield Record(
+                agent, f"state_{step}", state=state, vector=vector, step=step, tier=tier or None
+            )
+
+    def expect(self, total: float) -> None:
+        """Say how much work the run is, so that progress can be shown; any unit."""
+        self._total = total
+
+    def phase(self, name: str) -> None:
+        """Name what comes next, for the progress display."""
+        self._phase = name
+        self.advance(0)
+
+    def advance(self, work: float, measured: Aggregate | None = None) -> None:
+        """Report work as done; loops do this themselves, one unit per operation."""
+        self._done += work
+        self._report(self._done, self._total, self._phase, measured or Aggregate())
+
+    def warn(self, text: str) -> None:
+        """Add a sentence to the result's warnings."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def closed_loop(self, scripts: Sequence[Script]) -> Measurement:
+        """Run each script in a thread as fast as it goes, and measure."""
+        return self._measure(lambda sink: closed_loop(scripts, sink, self._driver))
+
+    def open_loop(self, script: Script, arrivals: Arrivals, *, workers: int = 1) -> Measurement:
+        """Send a script's operations when they are due, and measure."""
+        return self._measure(
+            lambda sink: open_loop(script, arrivals, sink, self._driver, workers=workers)
+        )
+
+    def store(self, target: MemoryTarget, records: Sequence[Record]) -> Measurement:
+        """Store records one after the other, as fast as the target goes, and verify them.
+
+        A store that was acknowledged but whose record is gone or changed counts as ``wrong``.
+
+        Args:
+            target: An open target that holds nothing of these records' agents yet.
+            records: What to store, at least one.
+
+        Returns:
+            The measurement; its ``verification`` has the counts.
+        """
+        ids = [""] * len(records)
+
+        def keep_id(number: int, record_id: object) -> Outcome:
+            if not record_id:
+                return Outcome.EMPTY
+            ids[number] = str(record_id)
+            return Outcome.OK
+
+        operation = Operation(
+            "create_memory",
+            lambda number: target.store(records[number]),
+            keep_id,
+            records[0].tier or "",
+        )
+        script = repeat(operation, len(records))
+        return self._measure(
+            lambda sink: closed_loop([script], sink, self._driver),
+            lambda: verify_stored(target, records, ids, self.seed),
+        )
+
+    def read(
+        self, target: MemoryTarget, records: Sequence[Record], *, batch_size: int, count: int
+    ) -> Measurement:
+        """Read stored records back in random order, as fast as the target goes.
+
+        Args:
+            target: An open target that holds the records under their own ids.
+            records: What it holds, at least one; their tier labels the measurement.
+            batch_size: Records read per timed operation, >= 1.
+            count: Timed operations, >= 1.
+
+        Returns:
+            The measurement; an operation is ``empty`` or ``wrong`` if one of its records is.
+        """
+        random = np.random.default_rng([self.seed, batch_size])
+        batches = random.integers(len(records), size=(count, batch_size)).tolist()
+        agents = [record.agent_id for record in records]
+        ids = [record.record_id for record in records]
+
+        def read(number: int) -> list[Record | None]:
+            return [target.retrieve(agents[place], ids[place]) for place in batches[number]]
+
+        def check(number: int, found: list[Record | None]) -> Outcome:
+            for place, record in zip(batches[number], found, strict=True):
+                if record is None:
+                    return Outcome.EMPTY
+                if not is_kept(records[place], record):
+                    return Outcome.WRONG
+            return Outcome.OK
+
+        operation = Operation("retrieve_memory", read, check, records[0].tier or "")
+        return self.closed_loop([repeat(operation, count)])
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the run learned, as keys of the result's metadata."""
+        info = self.target_info
+        return {
+            "warnings": list(self.warnings),
+            "validities": [
+                {
+                    "verdict": loop.validity.verdict,
+                    "reasons": list(loop.validity.reasons),
+                    "elapsed_seconds": loop.load.elapsed_seconds,
+                }
+                for loop in self.measurements
+            ],
+            "target": None
+            if info is None
+            else {
+                "name": info.name,
+                "version": info.version,
+                "capabilities": sorted(info.capabilities),
+                "tiers": list(info.tiers),
+                "notes": dict(info.notes),
+            },
+        }
+
+    def _build(self, directory: Path | None = None) -> MemoryTarget:
+        target = build_target(self._spec, directory or self.directory)
+        self.target_info = target.info()
+        return target
+
+    def _measure(
+        self, run: Callable[[Sink], Load], verify: Callable[[], Verification] | None = None
+    ) -> Measurement:
+        """Run a loop, fold what it measured, and judge it.
+
+        With ``verify`` nothing is folded before it is known which operations kept their promise.
+        """
+        aggregate = Aggregate()
+        held: list[ObservationBatch] = []
+        watch = Watch()
+
+        def sink(batch: ObservationBatch) -> None:
+            watch.see(batch)
+            if verify is not None:
+                held.append(batch)
+                self.advance(len(batch))
+                return
+            measured = fold(batch)
+            aggregate.merge(measured)
+            self.advance(len(batch), measured)
+
+        with watch:
+            load = run(sink)
+        figures: dict[str, Any] = {}
+        if verify is not None:
+            verification = verify()
+            figures = verification.figures
+            for warning in verification.warnings:
+                self.warn(warning)
+            for batch in _judged(held, verification.unkept):
+                aggregate.merge(fold(batch))
+            self.advance(0, aggregate)
+        validity = judge(watch.evidence(load, aggregate))
+        self.measurements.append(Measurement(load, aggregate, validity, figures))
+        return self.measurements[-1]
+
+
+def _judged(batches: list[ObservationBatch], unkept: list[int]) -> Iterator[ObservationBatch]:
+    """Yield batches of one script with the operations at these places marked as wrong."""
+    outcome = np.concatenate([batch.outcome for batch in batches])
+    outcome[unkept] = Outcome.WRONG
+    first = 0
+    for batch in batches:
+        yield replace(batch, outcome=outcome[first : first + len(batch)])
+        first += len(batch)

@@ -1,0 +1,146 @@
+"""Finds ``benchmark_*`` functions by reading source files, without running them."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import agentmem_observe
+from agentmem_observe.errors import BenchmarkError, UsageError, did_you_mean
+
+PREFIX = "benchmark_"
+CONTEXT_PARAMETER = "bench"
+"""A benchmark function with a parameter of this name gets the `Bench` context."""
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A benchmark function that was found, not yet imported.
+
+    Attributes:
+        category: Name of its file without the ending.
+        name: Name of the function without ``benchmark_``.
+        path: The file.
+        summary: First line of its docstring, or "".
+        parameters: Source text of each parameter's default, by name; "" if it has none.
+        takes_context: Whether it has a ``bench`` parameter.
+        takes_any: Whether it has ``**kwargs``.
+    """
+
+    category: str
+    name: str
+    path: Path
+    summary: str
+    parameters: dict[str, str]
+    takes_context: bool
+    takes_any: bool
+
+    @property
+    def id(self) -> str:
+        """Return ``category.name``, unique within a run."""
+        return f"{self.category}.{self.name}"
+
+
+def standard_suite() -> Path:
+    """Return the directory of the benchmarks that come with the package.
+
+    In an installed wheel they are inside the package, in a checkout beside it.
+    """
+    package = Path(agentmem_observe.__file__).parent
+    installed = package / "benchmarks"
+    return installed if installed.is_dir() else package.parent / "benchmarks"
+
+
+def discover(suites: Iterable[Path]) -> list[Benchmark]:
+    """Find the benchmarks of some directories.
+
+    Files whose names start with ``_`` or ``test_`` are passed over.
+
+    Args:
+        suites: Directories, in order; a later suite replaces a benchmark of the same id.
+
+    Returns:
+        The benchmarks in order of suite, file name and position in the file.
+
+    Raises:
+        UsageError: If a suite is not a directory.
+        BenchmarkError: If a file is not Python; the message names file and line.
+    """
+    found: dict[str, Benchmark] = {}
+    for suite in suites:
+        if not suite.is_dir():
+            raise UsageError(f"no such suite directory: {str(suite)!r}; name a directory of *.py")
+        for path in sorted(suite.glob("*.py")):
+            if not path.name.startswith(("_", "test_")):
+                found.update((benchmark.id, benchmark) for benchmark in _in_file(path))
+    return list(found.values())
+
+
+def select(
+    benchmarks: Iterable[Benchmark], category: str | None = None, name: str | None = None
+) -> list[Benchmark]:
+    """Choose benchmarks by category and name.
+
+    Args:
+        benchmarks: To choose from.
+        category: Only this category; None for all.
+        name: Only benchmarks of this name; None for all.
+
+    Raises:
+        UsageError: If nothing of that name exists; the message suggests the nearest.
+    """
+    known = list(benchmarks)
+    chosen = [benchmark for benchmark in known if category in (None, benchmark.category)]
+    if not chosen and category is not None:
+        hint = did_you_mean(category, {benchmark.category for benchmark in known})
+        raise UsageError(f"unknown category {category!r}; {hint}")
+    named = [benchmark for benchmark in chosen if name in (None, benchmark.name)]
+    if not named and name is not None:
+        where = f" in category {category!r}" if category else ""
+        hint = did_you_mean(name, {benchmark.name for benchmark in chosen})
+        raise UsageError(f"unknown benchmark {name!r}{where}; {hint}")
+    return named
+
+
+def check_parameters(benchmarks: Iterable[Benchmark], names: Iterable[str]) -> None:
+    """Refuse a parameter that none of the benchmarks declares.
+
+    ``**kwargs`` does not count: it is there for the configuration, and would hide every typo.
+
+    Raises:
+        UsageError: Naming the parameter and the nearest one that exists.
+    """
+    known = {parameter for benchmark in benchmarks for parameter in benchmark.parameters}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")
+
+
+def _in_file(path: Path) -> Iterator[Benchmark]:
+    try:
+        module = ast.parse(path.read_bytes(), str(path))
+    except SyntaxError as error:
+        raise BenchmarkError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from error
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(PREFIX):
+            yield _described(path, node)
+
+
+def _described(path: Path, node: ast.FunctionDef) -> Benchmark:
+    positional = [*node.args.posonlyargs, *node.args.args]
+    missing = len(positional) - len(node.args.defaults)
+    defaults = [*[None] * missing, *node.args.defaults, *node.args.kw_defaults]
+    parameters = {
+        argument.arg: ast.unparse(default) if default else ""
+        for argument, default in zip([*positional, *node.args.kwonlyargs], defaults, strict=True)
+    }
+    takes_context = parameters.pop(CONTEXT_PARAMETER, None) is not None
+    return Benchmark(
+        category=path.stem,
+        name=node.name.removeprefix(PREFIX),
+        path=path,
+        summary=(ast.get_docstring(node) or "").partition("\n")[0],
+        parameters=parameters,
+        takes_context=takes_context,
+        takes_any=node.args.kwarg is not None,
+    )

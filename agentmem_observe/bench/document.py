@@ -1,0 +1,153 @@
+"""Makes the standard result document out of what is known of a run."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from agentmem_observe.analysis.validity import Evidence, Verdict, judge
+from agentmem_observe.bench.discover import Benchmark
+from agentmem_observe.bench.messages import Request
+from agentmem_observe.bench.supervisor import WorkerRun
+from agentmem_observe.measure.recorder import OK, Aggregate
+from agentmem_observe.results.host import host, vcs, versions
+from agentmem_observe.results.schema import FORMAT, TIMESTAMP_FORMAT
+from agentmem_observe.targets.registry import redact
+
+_SEVERITY: dict[Verdict, int] = {"valid": 0, "degraded": 1, "void": 2}
+_WEIGHTY_SHARE = 0.1  # of the measured time: a loop of a millisecond must not judge a whole run
+_MOST_REASONS = 5
+
+
+def document(
+    benchmark: Benchmark, request: Request, run: WorkerRun, *, beside: int = 1
+) -> dict[str, Any]:
+    """Return a result: the seeds' five keys, and under ``metadata`` what makes it trustworthy.
+
+    Args:
+        benchmark: What was run.
+        request: How.
+        run: How it went.
+        beside: How many benchmarks ran at the same time, itself included.
+    """
+    facts = run.finished.facts
+    validity = _validity(run)
+    metadata: dict[str, Any] = {
+        "execution_time": facts.get("execution_time", run.resources.get("sampled_seconds")),
+        "params": facts.get("params", request.params),
+        "format": FORMAT,
+        "status": run.finished.status,
+        "warnings": _warnings(run, validity, beside),
+        "validity": validity,
+        "target": {"spec": redact(request.target)} | (facts.get("target") or {}),
+        "seed": request.seed,
+        "host": host(),
+        "versions": versions(),
+        "vcs": vcs(),
+        "overhead": _overhead(run),
+        "noise": run.noise,
+        "resources": run.resources | {"benchmark": _own_resources(facts)},
+        "histograms": _histograms(run.aggregate),
+    }
+    if run.finished.status != "ok":
+        metadata["reason"] = run.finished.reason
+    if run.finished.status == "failed":
+        metadata["traceback"] = run.finished.traceback
+        metadata["log_tail"] = run.log_tail
+    return {
+        "benchmark": benchmark.name,
+        "category": benchmark.category,
+        "timestamp": datetime.now().astimezone().strftime(TIMESTAMP_FORMAT),
+        "results": run.finished.results,
+        "metadata": metadata,
+    }
+
+
+def _own_resources(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the benchmark function used, without the start of its process."""
+    names = ("cpu_seconds", "rss_before_bytes", "rss_after_bytes", "gc")
+    return {name: facts[name] for name in names if name in facts}
+
+
+def _warnings(run: WorkerRun, validity: Mapping[str, Any], beside: int) -> list[str]:
+    """Return what a reader must know before any number, most important first."""
+    warnings = [*_failures(run.aggregate.outcomes())]
+    if validity["verdict"] != "valid":
+        warnings += [f"{validity['verdict']}: {reason}" for reason in validity["reasons"]]
+    warnings += run.finished.facts.get("warnings", [])
+    if beside > 1:
+        warnings.append(f"run beside up to {beside - 1} other benchmarks: they disturb each other")
+    return warnings
+
+
+def _failures(outcomes: Mapping[str, int]) -> Sequence[str]:
+    failed = {outcome: count for outcome, count in outcomes.items() if outcome != OK}
+    if not failed:
+        return ()
+    parts = ", ".join(f"{count:,} {outcome}" for outcome, count in failed.items())
+    return (
+        f"{sum(failed.values()):,} of {sum(outcomes.values()):,} operations did not succeed "
+        f"({parts}); throughput and latency are of the others only",
+    )
+
+
+def _validity(run: WorkerRun) -> dict[str, Any]:
+    """Judge the run as a whole: by what its loops said of themselves, and by its host."""
+    loops = run.finished.facts.get("validities", [])
+    seconds = sum(loop["elapsed_seconds"] for loop in loops)
+    weighty = [loop for loop in loops if loop["elapsed_seconds"] >= _WEIGHTY_SHARE * seconds]
+    whole = judge(_evidence(run))
+    verdicts = [(whole.verdict, whole.reasons)]
+    verdicts += [(loop["verdict"], tuple(loop["reasons"])) for loop in weighty]
+    verdicts.sort(key=lambda judged: -_SEVERITY[judged[0]])
+    reasons = dict.fromkeys(reason for _, reasons in verdicts for reason in reasons)
+    counts = {verdict: 0 for verdict in _SEVERITY}
+    for loop in loops:
+        counts[loop["verdict"]] += 1
+    return {
+        "verdict": verdicts[0][0],
+        "reasons": list(reasons)[:_MOST_REASONS],
+        "loops": counts,
+    }
+
+
+def _evidence(run: WorkerRun) -> Evidence:
+    resources, noise = run.resources, run.noise
+    elapsed = resources.get("sampled_seconds") or 0.0
+    waited = resources.get("run_queue_wait_seconds")
+    return Evidence(
+        elapsed_seconds=elapsed,
+        run_queue_wait_ratio=waited / elapsed if elapsed and waited is not None else None,
+        steal_ratio=noise.get("steal_ratio"),
+        cpu_pressure_ratio=noise.get("cpu_pressure_ratio"),
+        throttled_seconds=noise.get("throttled_seconds"),
+    )
+
+
+def _overhead(run: WorkerRun) -> dict[str, Any]:
+    """Return what measuring cost, in CPU time."""
+    facts = run.finished.facts
+    each = facts.get("timed_operation_cpu_seconds")
+    operations = sum(run.aggregate.outcomes().values())
+    used = facts.get("cpu_seconds")
+    return {
+        "timed_operation_cpu_seconds": each,
+        "operations_total": operations,
+        "measuring_cpu_ratio": each * operations / used if each and used else None,
+        "probe_cpu_seconds": run.resources.get("probe_cpu_seconds"),
+    }
+
+
+def _histograms(aggregate: Aggregate) -> list[dict[str, Any]]:
+    return [
+        {
+            "operation": key.operation,
+            "tier": key.tier,
+            "outcome": key.outcome,
+            **{
+                name: histogram.to_dict()
+                for name, histogram in series.histograms().items()
+                if histogram.count
+            },
+        }
+        for key, series in aggregate
+    ]

@@ -1,0 +1,98 @@
+"""What a worker process and its supervisor say to each other, and how it is framed."""
+
+import struct
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+import msgspec
+
+_LENGTH = struct.Struct(">I")
+
+
+class Request(msgspec.Struct):
+    """What a worker is to run; sent once, on its standard input.
+
+    Attributes:
+        path: File of the benchmark.
+        name: Name of the benchmark, without ``benchmark_``.
+        params: Parameters to pass.
+        target: Spec of the target.
+        directory: Empty directory of the run's own; the supervisor removes it afterwards.
+        seed: For everything random.
+        timeout_seconds: An operation that takes longer is a timeout.
+    """
+
+    path: str
+    name: str
+    params: dict[str, Any]
+    target: str
+    directory: str
+    seed: int
+    timeout_seconds: float
+
+
+class Progress(msgspec.Struct, tag=True):
+    """How far the run is, and what was measured since the last one.
+
+    Attributes:
+        done: Work done, in units of the run's own choice.
+        total: All the work; 0 while unknown.
+        phase: What it is doing, in a few words.
+        delta: `Aggregate` bytes of what was measured since the last message.
+    """
+
+    done: float
+    total: float
+    phase: str
+    delta: bytes
+
+
+class Finished(msgspec.Struct, tag=True):
+    """The benchmark returned, or raised.
+
+    Attributes:
+        status: ``ok``, ``skipped`` or ``failed``.
+        reason: Why it was skipped or failed, in one sentence; "" if ok.
+        results: What the function returned.
+        facts: What the worker knows of the run: keys of the result's ``metadata``.
+        traceback: Of a failure, for people; "" otherwise.
+    """
+
+    status: str
+    reason: str
+    results: dict[str, Any]
+    facts: dict[str, Any]
+    traceback: str = ""
+
+
+Message = Progress | Finished
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def write_message(stream: BinaryIO, message: Message) -> None:
+    """Write one framed message and flush."""
+    body = _encode(message)
+    stream.write(_LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+class MessageReader:
+    """Cuts a byte stream that arrives in pieces into messages."""
+
+    def __init__(self, receive: Callable[[Message], None]) -> None:
+        self._receive = receive
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece and hand on each message that it completes."""
+        self._pending += data
+        while len(self._pending) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._pending)
+            end = _LENGTH.size + length
+            if len(self._pending) < end:
+                return
+            body = bytes(self._pending[_LENGTH.size : end])
+            del self._pending[:end]
+            self._receive(_decoder.decode(body))

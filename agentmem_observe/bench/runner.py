@@ -1,0 +1,231 @@
+"""Runs benchmarks, each in a fresh worker process, and saves a result for every one."""
+
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentmem_observe.bench.discover import (
+    Benchmark,
+    check_parameters,
+    discover,
+    select,
+    standard_suite,
+)
+from agentmem_observe.bench.document import document
+from agentmem_observe.bench.messages import Progress, Request
+from agentmem_observe.bench.supervisor import run_in_worker
+from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.results.store import BenchmarkResults
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How benchmarks are run.
+
+    Attributes:
+        target: Spec of the target; see `targets.registry`.
+        suites: Directories with benchmarks; the standard suite by default.
+        seed: For everything random.
+        time_limit_seconds: A run is killed after this.
+        operation_timeout_seconds: An operation that takes longer is a timeout.
+    """
+
+    target: str = "embedded"
+    suites: Sequence[Path] = field(default_factory=lambda: (standard_suite(),))
+    seed: int = 1
+    time_limit_seconds: float = 3600.0
+    operation_timeout_seconds: float = 30.0
+
+
+class Observer:
+    """Is told how runs go; the command line's progress display is one. This one says nothing."""
+
+    def started(self, benchmark: Benchmark) -> None:
+        """Called when a run starts, from its thread."""
+
+    def progressed(self, benchmark: Benchmark, progress: Progress) -> None:
+        """Called several times a second while it runs, from its thread."""
+
+    def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
+        """Called when its result file is written, from its thread."""
+
+
+class BenchmarkRunner:
+    """Discovers benchmarks and runs them.
+
+    Examples:
+        >>> runner = BenchmarkRunner()
+        >>> "write_throughput" in runner.discover_benchmarks("storage")["storage"]
+        True
+    """
+
+    def __init__(
+        self,
+        config: BenchmarkConfig | None = None,
+        results_manager: BenchmarkResults | None = None,
+        *,
+        options: RunOptions | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """Prepare a runner.
+
+        Args:
+            config: Parameters and output directory; the defaults if None.
+            results_manager: Where results are saved; ``config.output_dir`` if None.
+            options: Target, suites, limits.
+            observer: Is told how runs go.
+        """
+        self.config = config or BenchmarkConfig()
+        self.results_manager = results_manager or BenchmarkResults(self.config.output_dir)
+        self.options = options or RunOptions()
+        self._observer = observer or Observer()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """End the runs in hand, saving what they measured, and start no more."""
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Return whether `stop` was called."""
+        return self._stop.is_set()
+
+    def discover_benchmarks(self, category: str | None = None) -> dict[str, dict[str, Benchmark]]:
+        """Return the benchmarks that exist, by category and name.
+
+        Raises:
+            UsageError: If there is no such category.
+        """
+        by_category: dict[str, dict[str, Benchmark]] = {}
+        for benchmark in select(discover(self.options.suites), category):
+            by_category.setdefault(benchmark.category, {})[benchmark.name] = benchmark
+        return by_category
+
+    def run_benchmark(
+        self, category: str, benchmark_name: str, params: Mapping[str, Any] | None = None
+    ) -> str:
+        """Run one benchmark and return the path of its result file.
+
+        A benchmark that fails or is skipped has a result file too: see its ``metadata.status``.
+
+        Args:
+            category: Its category.
+            benchmark_name: Its name, without ``benchmark_``.
+            params: Parameters that take precedence over the configuration.
+
+        Raises:
+            UsageError: If there is no such benchmark or parameter.
+        """
+        (benchmark,) = select(discover(self.options.suites), category, benchmark_name)
+        (path,) = self.run([benchmark], params)
+        return path
+
+    def run_category(
+        self,
+        category: str,
+        params: Mapping[str, Any] | None = None,
+        parallel: bool = False,
+        max_workers: int = 4,
+    ) -> list[str]:
+        """Run all benchmarks of a category and return the paths of their result files.
+
+        Args:
+            category: Which.
+            params: Parameters that take precedence; each goes to the benchmarks that have it.
+            parallel: Whether to run several at a time; they disturb each other.
+            max_workers: How many at a time.
+        """
+        chosen = select(discover(self.options.suites), category)
+        return self.run(chosen, params, workers=max_workers if parallel else 1)
+
+    def run_all(
+        self,
+        params: Mapping[str, Mapping[str, Any]] | None = None,
+        parallel: bool = False,
+        max_workers: int = 4,
+    ) -> dict[str, list[str]]:
+        """Run all benchmarks of all categories.
+
+        Args:
+            params: Parameters that take precedence, by category.
+            parallel: Whether to run several of a category at a time.
+            max_workers: How many at a time.
+
+        Returns:
+            The paths of the result files, by category.
+        """
+        return {
+            category: self.run_category(
+                category, (params or {}).get(category), parallel, max_workers
+            )
+            for category in self.discover_benchmarks()
+        }
+
+    def run(
+        self,
+        benchmarks: Sequence[Benchmark],
+        params: Mapping[str, Any] | None = None,
+        *,
+        workers: int = 1,
+    ) -> list[str]:
+        """Run the given benchmarks in order and return the paths of their result files.
+
+        Args:
+            benchmarks: What to run.
+            params: Parameters that take precedence; each goes to the benchmarks that have it.
+            workers: How many to run at a time, >= 1; more than one disturb each other.
+
+        Raises:
+            UsageError: If no benchmark has a parameter of that name.
+            ResultFormatError: If a result cannot be written.
+        """
+        params = params or {}
+        check_parameters(benchmarks, params)
+        if workers == 1 or len(benchmarks) == 1:
+            paths: Iterable[str | None] = (self._run_one(one, params) for one in benchmarks)
+            return [path for path in paths if path is not None]
+        with ThreadPoolExecutor(workers) as pool:
+            futures = [pool.submit(self._run_one, one, params, workers) for one in benchmarks]
+            return [path for future in futures if (path := future.result()) is not None]
+
+    def _run_one(
+        self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int = 1
+    ) -> str | None:
+        """Run one benchmark unless stopped; return the path of its result file."""
+        if self.stopped:
+            return None
+        self._observer.started(benchmark)
+        with tempfile.TemporaryDirectory(prefix="agentmem-observe-") as directory:
+            request = self._request(benchmark, overrides, directory)
+            run = run_in_worker(
+                request,
+                time_limit_seconds=self.options.time_limit_seconds,
+                stop=self._stop,
+                on_progress=lambda progress: self._observer.progressed(benchmark, progress),
+            )
+        result = document(benchmark, request, run, beside=beside)
+        path: str = self.results_manager.save_document(result)
+        self._observer.ended(benchmark, path, result)
+        return path
+
+    def _request(
+        self, benchmark: Benchmark, overrides: Mapping[str, Any], directory: str
+    ) -> Request:
+        declared = None if benchmark.takes_any else set(benchmark.parameters)
+        params = self.config.params_for(benchmark.category, declared)
+        params |= {
+            name: value for name, value in overrides.items() if name in benchmark.parameters
+        }
+        return Request(
+            path=str(benchmark.path),
+            name=benchmark.name,
+            params=params,
+            target=self.options.target,
+            directory=directory,
+            seed=self.options.seed,
+            timeout_seconds=self.options.operation_timeout_seconds,
+        )

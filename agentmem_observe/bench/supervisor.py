@@ -1,0 +1,183 @@
+"""Runs one request in a fresh worker process, and brings back all that is known of it."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agentmem_observe.bench.messages import Finished, Message, MessageReader, Progress, Request
+from agentmem_observe.measure.noise import NoiseProbe, noise_between
+from agentmem_observe.measure.process import ProcessProbe, summarise
+from agentmem_observe.measure.recorder import Aggregate
+from agentmem_observe.measure.sampler import Sampler, Series
+from agentmem_observe.units import format_seconds
+
+OnProgress = Callable[[Progress], None]
+
+_POLL_SECONDS = 0.2
+_SAMPLE_EVERY_SECONDS = 0.2  # the seeds' interval
+_FAREWELL_SECONDS = 5.0
+_LOG_TAIL_BYTES = 4_000
+_READ_BYTES = 1 << 20
+
+
+@dataclass(slots=True)
+class WorkerRun:
+    """How a run went, seen from outside its process.
+
+    Attributes:
+        finished: What the worker said last, or what its supervisor says in its place.
+        aggregate: Everything measured, up to the end or the death of the worker.
+        resources: Figures of the worker process.
+        noise: What else went on on the host.
+        log_tail: The end of what the worker printed.
+    """
+
+    finished: Finished
+    aggregate: Aggregate = field(default_factory=Aggregate)
+    resources: dict[str, Any] = field(default_factory=dict)
+    noise: dict[str, Any] = field(default_factory=dict)
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    deadline: float
+    time_limit_seconds: float
+    stop: threading.Event
+
+    def reached(self) -> str:
+        """Return why the run must end now, or ""."""
+        if self.stop.is_set():
+            return "interrupted"
+        if time.monotonic() >= self.deadline:
+            return (
+                f"not done after {format_seconds(self.time_limit_seconds)}; allow more with "
+                "--timeout, or ask for less with --params"
+            )
+        return ""
+
+
+def run_in_worker(
+    request: Request,
+    *,
+    time_limit_seconds: float,
+    stop: threading.Event,
+    on_progress: OnProgress,
+) -> WorkerRun:
+    """Run a request in a process of its own, that nothing of survives.
+
+    Args:
+        request: What to run; its directory must exist and be empty.
+        time_limit_seconds: The worker is killed after this.
+        stop: When set, the worker is killed and the run ends as interrupted.
+        on_progress: Called for each report of the worker, from this thread.
+
+    Returns:
+        The run; its status is ``failed`` if the worker died, hung or was stopped.
+    """
+    run = WorkerRun(_failed("it never started"))
+    limits = _Limits(time.monotonic() + time_limit_seconds, time_limit_seconds, stop)
+    log_path = Path(request.directory, "worker.log")
+    noise = NoiseProbe()
+    quiet = noise.read()
+    with _spawned(request, log_path) as (process, pipe):
+        course = Series(ProcessProbe(process.pid).sample)
+        with Sampler([course], _SAMPLE_EVERY_SECONDS):
+            run.finished = _listen(process, pipe, run, on_progress, limits)
+    run.resources = summarise(course.samples) | course.report()
+    own_cpu_seconds = run.resources["cpu_seconds"] or 0.0
+    run.noise = noise_between(quiet, noise.read(), own_cpu_seconds=own_cpu_seconds).to_dict()
+    run.log_tail = _tail(log_path)
+    return run
+
+
+@contextlib.contextmanager
+def _spawned(request: Request, log_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a worker; at the end nothing of its process group is left."""
+    receiving, sending = os.pipe()
+    try:
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "agentmem_observe.bench.worker", str(sending)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=(sending,),
+                start_new_session=True,
+            )
+    finally:
+        os.close(sending)
+    try:
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
+            stdin.write(msgspec.json.encode(request))  # if it died at once, its exit says so
+        yield process, receiving
+    finally:
+        os.close(receiving)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _listen(
+    process: subprocess.Popen[bytes],
+    pipe: int,
+    run: WorkerRun,
+    on_progress: OnProgress,
+    limits: _Limits,
+) -> Finished:
+    """Take messages until the worker has finished, ended, or come to a limit."""
+    last: list[Finished] = []
+
+    def receive(message: Message) -> None:
+        if isinstance(message, Finished):
+            last.append(message)
+        else:
+            run.aggregate.merge(Aggregate.from_bytes(message.delta))
+            on_progress(message)
+
+    reader = MessageReader(receive)
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while not last:
+            if reason := limits.reached():
+                return _failed(reason)
+            if selector.select(_POLL_SECONDS):
+                data = os.read(pipe, _READ_BYTES)
+                if not data:
+                    return _failed(_how_it_ended(process))
+                reader.feed(data)
+    return last[0]
+
+
+def _failed(reason: str) -> Finished:
+    return Finished("failed", reason, {}, {})
+
+
+def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    try:
+        code = process.wait(_FAREWELL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "the worker closed its pipe and hung; it was killed"
+    if code >= 0:
+        return f"the worker ended with exit code {code} before it was done"
+    name = signal.Signals(-code).name
+    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
+    return f"the worker was killed by {name}{hint}"
+
+
+def _tail(path: Path) -> str:
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
+        return log.read().decode("utf-8", "replace")

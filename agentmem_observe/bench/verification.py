@@ -1,0 +1,138 @@
+"""Whether a target kept what it acknowledged: read back, counted, and found by search."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from agentmem_observe.model import Record
+from agentmem_observe.targets.base import Capability, MemoryTarget
+
+MOST_READ_BACK = 20_000
+"""Records read back at the most; of more, a seeded sample."""
+MOST_SEARCHED = 20
+"""Records searched for at the most; a search costs far more than a read."""
+
+
+@dataclass(slots=True)
+class Verification:
+    """What became of stored records.
+
+    Attributes:
+        unkept: Positions of records that were acknowledged but are absent or different.
+        figures: Counts and ratios for the result; what the target cannot answer is left out.
+        warnings: One sentence for each thing that is not as it should be.
+    """
+
+    unkept: list[int]
+    figures: dict[str, Any]
+    warnings: list[str]
+
+
+def verify_stored(
+    target: MemoryTarget, records: Sequence[Record], ids: Sequence[str], seed: int
+) -> Verification:
+    """Check that records which a target acknowledged are there, equal, counted and findable.
+
+    Args:
+        target: The target that acknowledged them; holds nothing else of these agents.
+        records: What was sent, shape (n,).
+        ids: The id that the target gave each; "" where it acknowledged nothing, shape (n,).
+        seed: For the choice of samples.
+    """
+    capabilities = target.info().capabilities
+    acknowledged = [place for place, record_id in enumerate(ids) if record_id]
+    random = np.random.default_rng(seed)
+    verification = Verification([], {"acknowledged": len(acknowledged)}, [])
+    if Capability.RETRIEVE in capabilities:
+        _read_back(
+            target, records, ids, _sample(random, acknowledged, MOST_READ_BACK), verification
+        )
+    else:
+        verification.warnings.append("the target cannot retrieve: what it stored is unverified")
+    if Capability.COUNT in capabilities and Capability.CALLER_IDS in capabilities:
+        _count(target, records, ids, acknowledged, verification)
+    if Capability.SEARCH in capabilities and Capability.READ_YOUR_WRITES in capabilities:
+        _search(target, records, ids, _sample(random, acknowledged, MOST_SEARCHED), verification)
+    return verification
+
+
+def is_kept(sent: Record, found: Record) -> bool:
+    """Return whether a record came back with what was stored in it."""
+    return found.content == sent.content and found.state == sent.state
+
+
+def _sample(random: np.random.Generator, places: list[int], most: int) -> list[int]:
+    if len(places) <= most:
+        return places
+    return sorted(random.choice(places, size=most, replace=False).tolist())
+
+
+def _read_back(
+    target: MemoryTarget,
+    records: Sequence[Record],
+    ids: Sequence[str],
+    places: list[int],
+    verification: Verification,
+) -> None:
+    lost = wrong = 0
+    for place in places:
+        sent = records[place]
+        found = target.retrieve(sent.agent_id, ids[place])
+        if found is None:
+            lost += 1
+        elif not is_kept(sent, found):
+            wrong += 1
+        else:
+            continue
+        verification.unkept.append(place)
+    verification.figures |= {"read_back": len(places), "lost": lost, "changed": wrong}
+    if lost or wrong:
+        verification.warnings.append(
+            f"of {len(places)} stores that were acknowledged, {lost} are gone and {wrong} came "
+            "back changed"
+        )
+
+
+def _count(
+    target: MemoryTarget,
+    records: Sequence[Record],
+    ids: Sequence[str],
+    acknowledged: list[int],
+    verification: Verification,
+) -> None:
+    expected = len({(records[place].agent_id, ids[place]) for place in acknowledged})
+    agents = {records[place].agent_id for place in acknowledged}
+    counted = sum(target.count(agent) for agent in sorted(agents))
+    verification.figures["counted"] = counted
+    if tiers := target.info().tiers:
+        verification.figures["counted_by_tier"] = {
+            tier: sum(target.count(agent, tier) for agent in agents) for tier in tiers
+        }
+    if counted != expected:
+        verification.warnings.append(
+            f"the target counts {counted} records where {expected} were stored"
+        )
+
+
+def _search(
+    target: MemoryTarget,
+    records: Sequence[Record],
+    ids: Sequence[str],
+    places: list[int],
+    verification: Verification,
+) -> None:
+    found = 0
+    for place in places:
+        sent = records[place]
+        query = sent.state if sent.state is not None else sent.content
+        hits = target.search(sent.agent_id, query, 1, vector=sent.vector)
+        found += bool(hits) and hits[0].record_id == ids[place]
+    if not places:
+        return
+    verification.figures["self_recall_ratio"] = found / len(places)
+    if found < len(places):
+        verification.warnings.append(
+            f"{len(places) - found} of {len(places)} stored states do not find themselves first"
+        )

@@ -1,0 +1,187 @@
+"""The worker process: runs one benchmark function and reports to its supervisor over a pipe."""
+
+import __future__
+
+import inspect
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
+from pathlib import Path
+from types import CodeType
+from typing import Any, BinaryIO
+
+import msgspec
+import psutil
+
+from agentmem_observe.bench.context import Bench, SkipBenchmark
+from agentmem_observe.bench.discover import CONTEXT_PARAMETER, PREFIX, standard_suite
+from agentmem_observe.bench.isolation import bind_to_parent
+from agentmem_observe.bench.messages import Finished, Progress, Request, write_message
+from agentmem_observe.bench.overhead import timed_operation_cost
+from agentmem_observe.errors import AgentMemObserveError, BenchmarkError
+from agentmem_observe.measure.gc_pauses import GcPauses
+from agentmem_observe.measure.recorder import Aggregate
+from agentmem_observe.results.schema import plain
+from agentmem_observe.workload.driver import DriverOptions
+
+_REPORT_EVERY_SECONDS = 0.25
+
+
+def main() -> None:
+    """Read a request from standard input, run it, write messages to the given descriptor."""
+    bind_to_parent()
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    with os.fdopen(int(sys.argv[1]), "wb") as stream:
+        reporter = Reporter(stream)
+        finished = run(request, reporter)
+        reporter.flush()
+        write_message(stream, finished)
+
+
+class Reporter:
+    """Sends progress and deltas, at most four times a second."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._pending = Aggregate()
+        self._progress = (0.0, 0.0, "")
+        self._sent_at = 0.0
+
+    def __call__(self, done: float, total: float, phase: str, measured: Aggregate) -> None:
+        """Take progress and a delta; a `bench.context.Report`."""
+        self._pending.merge(measured)
+        new_phase = phase != self._progress[2]
+        self._progress = (done, total, phase)
+        if new_phase or time.monotonic() - self._sent_at >= _REPORT_EVERY_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is pending now."""
+        delta, self._pending = self._pending.to_bytes(), Aggregate()
+        write_message(self._stream, Progress(*self._progress, delta))
+        self._sent_at = time.monotonic()
+
+
+def run(request: Request, reporter: Reporter) -> Finished:
+    """Run one benchmark and describe how it went; never raises for what the benchmark does."""
+    timed_operation = timed_operation_cost()
+    bench = Bench(
+        request.target,
+        Path(request.directory),
+        reporter,
+        seed=request.seed,
+        driver=DriverOptions(timeout_seconds=request.timeout_seconds),
+    )
+    function = params = None
+    results: dict[str, Any] = {}
+    status, reason, trace = "ok", "", ""
+    process = psutil.Process()
+    rss_before = process.memory_info().rss
+    began, cpu_began = time.perf_counter(), time.process_time()
+    with GcPauses() as gc_pauses:
+        try:
+            function = load_function(Path(request.path), request.name)
+            params, arguments = bind(function, request.params, bench)
+            rss_before = process.memory_info().rss
+            began, cpu_began = time.perf_counter(), time.process_time()
+            results = checked(function(**arguments), request.name)
+        except SkipBenchmark as skip:
+            status, reason = "skipped", str(skip)
+        except AgentMemObserveError as error:
+            status, reason = "failed", str(error)
+        except (Exception, SystemExit) as error:
+            status, reason = "failed", f"{type(error).__name__}: {error}"
+            trace = traceback.format_exc()
+        execution_time = time.perf_counter() - began
+        cpu_seconds = time.process_time() - cpu_began
+    facts = {
+        "execution_time": execution_time,
+        "params": plain(params or request.params),
+        "cpu_seconds": cpu_seconds,
+        "rss_before_bytes": rss_before,
+        "rss_after_bytes": process.memory_info().rss,
+        "timed_operation_cpu_seconds": timed_operation,
+        "gc": gc_pauses.to_dict(),
+        **bench.facts(),
+    }
+    return Finished(status, reason, results, facts, trace)
+
+
+class _LazyAnnotations(SourceFileLoader):
+    """Compiles a file with annotations left unevaluated, and keeps no bytecode of it.
+
+    The seeds' examples annotate with names that they do not import; they are to run unchanged.
+    """
+
+    def get_code(self, fullname: str) -> CodeType:
+        flags = __future__.annotations.compiler_flag
+        source = self.get_data(self.path)
+        code: CodeType = compile(source, self.path, "exec", flags, dont_inherit=True)
+        return code
+
+
+def load_function(path: Path, name: str) -> Callable[..., Any]:
+    """Import a benchmark file and return its function.
+
+    Files of a user's suite may import their neighbours.
+    """
+    if path.parent != standard_suite():
+        sys.path.append(str(path.parent))
+    module_name = f"agentmem_observe_suite_{path.stem}"
+    loader = _LazyAnnotations(module_name, str(path))
+    module = module_from_spec(ModuleSpec(module_name, loader, origin=str(path)))
+    sys.modules[module_name] = module
+    loader.exec_module(module)
+    function: Callable[..., Any] = getattr(module, PREFIX + name)
+    return function
+
+
+def bind(
+    function: Callable[..., Any], params: dict[str, Any], bench: Bench
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Match parameters to a function.
+
+    Args:
+        function: The benchmark.
+        params: Values by name; those it does not declare go into its ``**kwargs``, if any.
+        bench: Passed if the function takes it.
+
+    Returns:
+        The effective value of each declared parameter, and the arguments to call it with.
+    """
+    declared = inspect.signature(function).parameters
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in declared.values())
+    arguments = {name: value for name, value in params.items() if takes_any or name in declared}
+    effective = {
+        name: arguments.get(name, parameter.default)
+        for name, parameter in declared.items()
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name != CONTEXT_PARAMETER
+    }
+    missing = [name for name, value in effective.items() if value is inspect.Parameter.empty]
+    if missing:
+        raise BenchmarkError(f"parameter {missing[0]!r} has no default; set it with --params")
+    if CONTEXT_PARAMETER in declared:
+        arguments[CONTEXT_PARAMETER] = bench
+    return effective, arguments
+
+
+def checked(results: object, name: str) -> dict[str, Any]:
+    """Return what a benchmark returned as plain JSON values.
+
+    Raises:
+        BenchmarkError: If it is not a dictionary, or holds what JSON cannot.
+    """
+    if not isinstance(results, dict):
+        raise BenchmarkError(
+            f"benchmark_{name} returned {type(results).__name__}, not a dictionary of results"
+        )
+    plain_results: dict[str, Any] = plain(results)
+    return plain_results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""``agentmem-observe results``: list and show result files."""
+
+import json
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from agentmem_observe.cli.render import render_result
+from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.errors import ResultFormatError
+from agentmem_observe.results.store import BenchmarkResults
+from agentmem_observe.units import format_seconds
+
+_RESULTS_DIR = click.option(
+    "--results-dir",
+    default=BenchmarkConfig().output_dir,
+    show_default=True,
+    metavar="DIR",
+    help="Where the result files are.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def results() -> None:
+    """Look at result files."""
+
+
+@results.command("list")
+@click.option("--category", help="Only this category.")
+@click.option("--benchmark", help="Only benchmarks of this name.")
+@_RESULTS_DIR
+@_JSON
+def list_results(
+    category: str | None, benchmark: str | None, results_dir: str, as_json: bool
+) -> None:
+    """List result files, oldest first, with status and verdict."""
+    store = BenchmarkResults(results_dir)
+    rows = [_row(store, path) for path in store.list_results(category, benchmark)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        click.echo(f"No results in {results_dir}; make some with: agentmem-observe run", err=True)
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("timestamp", "category", "benchmark", "status", "validity", "took", "path"):
+        table.add_column(heading, no_wrap=heading != "path", overflow="fold")
+    for row in rows:
+        took = row["execution_time"]
+        table.add_row(
+            *(row[key] or "-" for key in ("timestamp", "category", "benchmark", "status")),
+            row["validity"] or "-",
+            "-" if took is None else format_seconds(took),
+            row["path"],
+        )
+    Console().print(table, highlight=False, markup=False)
+
+
+@results.command()
+@click.argument("result")
+@_RESULTS_DIR
+@_JSON
+def show(result: str, results_dir: str, as_json: bool) -> None:
+    """Show one result: a path, or a name as `results list` prints it."""
+    document = BenchmarkResults(results_dir).load_result(result)
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        render_result(document)
+
+
+def _row(store: BenchmarkResults, path: str) -> dict[str, Any]:
+    """Describe one file; a damaged one is listed too, with what is wrong with it."""
+    row: dict[str, Any] = dict.fromkeys(
+        ("timestamp", "category", "benchmark", "status", "validity", "execution_time", "error")
+    )
+    row["path"] = path
+    try:
+        document = store.load_result(path)
+    except ResultFormatError as error:
+        return row | {"status": "damaged", "error": str(error)}
+    metadata = document["metadata"]
+    return row | {
+        "timestamp": document["timestamp"],
+        "category": document["category"],
+        "benchmark": document["benchmark"],
+        "status": metadata.get("status"),
+        "validity": metadata.get("validity", {}).get("verdict"),
+        "execution_time": metadata.get("execution_time"),
+    }

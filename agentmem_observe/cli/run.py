@@ -1,0 +1,161 @@
+"""``agentmem-observe run``."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from agentmem_observe.bench.discover import Benchmark, discover, select, standard_suite
+from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
+from agentmem_observe.cli.progress import progress_display
+from agentmem_observe.cli.render import render_result
+from agentmem_observe.config import BenchmarkConfig, parse_params
+
+OWN_CATEGORY = "self"
+"""Measures this tool, not the target; runs only when asked for by name."""
+
+
+@click.command()
+@click.option("--category", help="Run this category only.")
+@click.option("--benchmark", help="Run benchmarks of this name only.")
+@click.option(
+    "--suite",
+    "suites",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also find benchmarks in DIR; without --category and --benchmark run only these.",
+)
+@click.option(
+    "--target",
+    default="embedded",
+    show_default=True,
+    metavar="SPEC",
+    help="The memory to measure: embedded, redis://HOST:PORT/DB, langgraph, MODULE:FACTORY, ...",
+)
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Parameters and output directory, as saved by BenchmarkConfig.save().",
+)
+@click.option(
+    "--params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a parameter of the benchmarks; VALUE is JSON. Or one JSON object. Repeatable.",
+)
+@click.option("--output-dir", metavar="DIR", help="Where result files go.")
+@click.option("--parallel", is_flag=True, help="Run several benchmarks at a time.")
+@click.option(
+    "--workers",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many with --parallel.",
+)
+@click.option("--seed", default=1, show_default=True, help="For everything random.")
+@click.option(
+    "--timeout",
+    default=3600.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Kill a benchmark after this.",
+)
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    type=click.Choice(["json"]),
+    help="json: print the results as one JSON array on standard output.",
+)
+def run(
+    category: str | None,
+    benchmark: str | None,
+    suites: tuple[Path, ...],
+    target: str,
+    config_file: Path | None,
+    params: tuple[str, ...],
+    output_dir: str | None,
+    parallel: bool,
+    workers: int,
+    seed: int,
+    timeout: float,
+    exports: tuple[str, ...],
+) -> int:
+    """Run benchmarks, each in a fresh process, and save a result file for every one.
+
+    Without --category all run but those of 'self', which measure this tool.
+
+    \b
+    Examples:
+      agentmem-observe run --category storage
+      agentmem-observe run --category storage --benchmark write_throughput --export json
+      agentmem-observe run --benchmark write_throughput --params batch_sizes=[100,1000]
+      agentmem-observe run --suite my_benchmarks --target my_package.memory:make
+    """
+    config = BenchmarkConfig.load(config_file) if config_file else BenchmarkConfig()
+    if output_dir is not None:
+        config.output_dir = output_dir
+    chosen = choose(suites, category, benchmark)
+    options = RunOptions(
+        target=target,
+        suites=(standard_suite(), *suites),
+        seed=seed,
+        time_limit_seconds=timeout,
+    )
+    with progress_display(len(chosen)) as observer:
+        runner = BenchmarkRunner(config, options=options, observer=observer)
+        with _stop_on_signals(runner):
+            paths = runner.run(chosen, parse_params(params), workers=workers if parallel else 1)
+    results = [runner.results_manager.load_result(path) for path in paths]
+    if "json" in exports:
+        click.echo(json.dumps(results, indent=2))
+    else:
+        for result in results:
+            render_result(result)
+    if runner.stopped:
+        click.echo(f"Interrupted. Kept {len(paths)} of {len(chosen)} results:", err=True)
+        for path in paths:
+            click.echo(f"  {path}", err=True)
+        return 1
+    failed = [result for result in results if result["metadata"]["status"] == "failed"]
+    return 1 if failed else 0
+
+
+def choose(
+    suites: tuple[Path, ...], category: str | None, benchmark: str | None
+) -> list[Benchmark]:
+    """Return what to run.
+
+    Named benchmarks may come from any suite. Unnamed ones are those of the user's suites or, if
+    there are none, of the standard suite except our own measurements of ourselves.
+    """
+    if category is None and benchmark is None:
+        if suites:
+            return discover(suites)
+        return [one for one in discover([standard_suite()]) if one.category != OWN_CATEGORY]
+    return select(discover([standard_suite(), *suites]), category, benchmark)
+
+
+@contextmanager
+def _stop_on_signals(runner: BenchmarkRunner) -> Iterator[None]:
+    """Let the first SIGINT or SIGTERM end the run in hand properly, and the second at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if runner.stopped:
+            raise KeyboardInterrupt
+        runner.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

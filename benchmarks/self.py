@@ -1,0 +1,102 @@
+"""Self: what measuring costs, how punctual the load is, and what stalls do to the numbers."""
+
+from typing import Any
+
+from agentmem_observe.bench import contenders, omission, overhead, pacing
+from agentmem_observe.bench.context import Bench
+
+
+def benchmark_recording_cost(
+    bench: Bench, operations: int = 200_000, rounds: int = 7, **kwargs: Any
+) -> dict[str, Any]:
+    """CPU time of recording one operation: ours, and what people use instead.
+
+    The contenders take turns; the best round of each counts, less the cost of an empty loop.
+    """
+    bench.expect(rounds)
+    costs = contenders.cpu_seconds_per_operation(operations, rounds, bench.advance)
+    recorder = costs["recorded_pair"] - costs["clock_pair"]
+    rivals = ("prometheus_observe", "otel_histogram_record", "otel_span")
+    return {
+        "recorder_cpu_ns_per_operation": recorder * 1e9,
+        "timed_operation_cpu_ns": overhead.timed_operation_cost(operations, rounds) * 1e9,
+        "times_cheaper_than": {name: costs[name] / recorder for name in rivals},
+        "cpu_ns_per_operation": {name: cost * 1e9 for name, cost in costs.items()},
+    }
+
+
+def benchmark_pacing(
+    bench: Bench,
+    rates: tuple[float, ...] = (100, 1000, 10_000),
+    pacing_seconds: float = 2.0,
+    operations: int = 200_000,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """Lateness and achieved rate of three ways to send operations that do nothing.
+
+    ``seed_loop`` is the seeds' loop, ``relative_sleep`` what one writes first, ``open_loop`` ours.
+    """
+    pacers: dict[str, pacing.Pacer] = {
+        "seed_loop": pacing.seed_loop,
+        "relative_sleep": pacing.relative_sleep,
+        "open_loop": pacing.absolute_deadlines,
+    }
+    bench.expect(len(rates) * len(pacers))
+    results: dict[str, Any] = {
+        "operations_per_cpu_second": max(
+            pacing.operations_per_cpu_second(operations) for _ in range(5)
+        )
+    }
+    for rate in rates:
+        for name, pacer in pacers.items():
+            bench.phase(f"{name} at {rate:,}/s")
+            lateness = pacer(rate, pacing_seconds)
+            figures = {
+                "lateness_p50_seconds": lateness.percentile(50),
+                "lateness_p99_seconds": lateness.percentile(99),
+                "achieved_ratio": lateness.count / (rate * pacing_seconds),
+            }
+            for key, value in figures.items():
+                results.setdefault(key, {}).setdefault(name, {})[f"rate_{rate:g}"] = value
+            bench.advance(1)
+    return results
+
+
+def benchmark_coordinated_omission(
+    bench: Bench,
+    duration_seconds: float = 60.0,
+    rate: float = 100.0,
+    service_seconds: float = 0.001,
+    freeze_every_seconds: float = 10.0,
+    freeze_for_seconds: float = 1.0,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """The p99 of a target that freezes: the truth, what we report, what the seeds' loop reports.
+
+    The target is scripted; the truth is worked out without measuring anything.
+    """
+    case = omission.Case(
+        duration_seconds, rate, service_seconds, freeze_every_seconds, freeze_for_seconds
+    )
+    bench.expect(2 * round(rate * duration_seconds))
+    truth = omission.truth(case)
+    bench.phase("open loop")
+    with omission.frozen_target(case) as target:
+        ours = bench.open_loop(omission.script(case, target), case.arrivals)
+    bench.phase("seeds' loop")
+    with omission.frozen_target(case) as target:
+        seed = omission.seed_method(case, target, bench.advance)
+    measured = ours.aggregate.total()
+    histograms = {"truth": truth, "ours": measured.latency, "seed_method": seed}
+    results: dict[str, Any] = {
+        f"p{q:g}_seconds": {name: h.percentile(q) for name, h in histograms.items()}
+        for q in (50, 95, 99)
+    }
+    p99 = results["p99_seconds"]
+    return results | {
+        "service_time_p99_seconds": measured.service_time.percentile(99),
+        "error_ratio": {
+            name: abs(p99[name] / p99["truth"] - 1) for name in ("ours", "seed_method")
+        },
+        "validity": ours.validity.verdict,
+    }
