@@ -1,7 +1,6 @@
 """One result as people read it: verdict and warnings first, then tables of its figures."""
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
 from typing import Any
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.text import Text
 
 from agentmem_observe.units import format_bytes, format_rate, format_seconds
 
-_MOST_COLUMNS = 6
+_MOST_COLUMNS = 8
 _COLOURS = {"valid": "green", "degraded": "yellow", "void": "red"}
 _PREFERRED = (
     "throughput_ops_per_second",
@@ -31,6 +30,7 @@ _FORMATS: tuple[tuple[str, Callable[[float], str]], ...] = (
     ("_ns", lambda value: format_seconds(value * 1e-9)),
 )
 _NOT_ROWS = ("outcomes", "verification")
+"""Levels that only matter when something is wrong, and then the warnings say so."""
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -52,8 +52,8 @@ def render_result(result: Mapping[str, Any]) -> None:
         console.print(Text(reason, style="red"))
     for warning in metadata.get("warnings", []):
         console.print(Text(f"warning: {warning}", style="yellow"))
-    for columns, rows in groupby(_rows(result["results"]), key=lambda row: tuple(row[1])):
-        console.print(_table(columns, list(rows)), highlight=False)
+    for rows in _by_shape(_rows(result["results"])):
+        console.print(_table(rows), highlight=False)
 
 
 def _rows(figures: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Row]:
@@ -64,23 +64,53 @@ def _rows(figures: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Ro
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     if own and not figures.get("tiers"):  # else the same figures follow, tier by tier
-        shown = [key for key in _PREFERRED if key in own] if len(own) > _MOST_COLUMNS else []
-        shown += [key for key in own if key not in shown]
-        yield path, {key: own[key] for key in shown[:_MOST_COLUMNS]}
+        yield path, own
     for key, value in figures.items():
         if isinstance(value, Mapping) and key not in _NOT_ROWS:
             yield from _rows(value, path if key == "tiers" else (*path, key))
 
 
-def _table(columns: tuple[str, ...], rows: list[Row]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("")
-    for column in columns:
-        table.add_column(column.replace("_", " "), justify="right")
+def _by_shape(rows: Iterator[Row]) -> list[list[Row]]:
+    """Put rows that have a figure in common into one table."""
+    tables: list[tuple[set[str], list[Row]]] = []
     for path, figures in rows:
-        cells = (_cell(value, (*path, key)) for key, value in figures.items())
+        for columns, table in tables:
+            if columns & figures.keys():
+                columns |= figures.keys()
+                table.append((path, figures))
+                break
+        else:
+            tables.append((set(figures), [(path, figures)]))
+    return [table for _, table in tables]
+
+
+def _table(rows: list[Row]) -> Table:
+    names = dict.fromkeys(name for _, figures in rows for name in figures)
+    columns = [name for name in _PREFERRED if name in names]
+    columns += [name for name in names if name not in columns]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("", no_wrap=True)
+    for name in columns[:_MOST_COLUMNS]:
+        table.add_column(_heading(name), justify="right", vertical="bottom")
+    for path, figures in rows:
+        cells = (
+            _cell(figures[name], (*path, name)) if name in figures else "-"
+            for name in columns[:_MOST_COLUMNS]
+        )
         table.add_row(" ".join(path), *cells)
     return table
+
+
+def _heading(name: str) -> str:
+    """Return a figure's name without the unit that its values show.
+
+    Examples:
+        >>> _heading("service_time_p50_seconds"), _heading("rss_bytes_per_record")
+        ('service time p50', 'rss per record')
+    """
+    for unit in ("_ops_per_second", "_seconds", "_bytes"):
+        name = name.removesuffix(unit)
+    return name.replace("_bytes_per_", "_per_").replace("_", " ")
 
 
 def _cell(value: float, path: tuple[str, ...]) -> str:
