@@ -131,7 +131,7 @@ class AgentMemory:
             else:
                 if record_id not in self.ltm:
                     return False
-                number = self.ltm.numbers[record_id]
+                number = self.ltm.shelf.number(record_id)
             if number:
                 self._shared.table.replace([], [number])
             self._forget(record_id)
@@ -170,7 +170,7 @@ class AgentMemory:
         ids = [row.record_id for row in rows]
         with self.lock:
             if tier == "ltm":
-                self.ltm.load(ids, [row.number for row in rows], codes, scales)
+                self.ltm.shelf.add(ids, codes, scales, [row.number for row in rows])
                 return
             now_ns = self._shared.clock.now_ns()
             records = [
@@ -204,7 +204,7 @@ class AgentMemory:
         """Return up to ``count`` decoded vectors each of IM and of LTM."""
         with self.lock:
             im = self.im.shelf.vectors(list(itertools.islice(self.im.records, count)))
-            ltm = self.ltm.shelf.vectors(list(itertools.islice(self.ltm.numbers, count)))
+            ltm = self.ltm.shelf.vectors(list(itertools.islice(self.ltm.shelf, count)))
             return np.concatenate([im, ltm])
 
     def figures(self) -> dict[str, float]:
@@ -219,7 +219,6 @@ class AgentMemory:
                 figures[f"{tier.name}_payload_bytes"] = tier.payload_bytes
                 figures[f"{tier.name}_index_bytes"] += tier.index_bytes()
             figures["ltm_payload_bytes"] = 0  # on disk only
-            figures["ltm_index_bytes"] += self.ltm.index_bytes()
             return figures
 
     def recode(self) -> None:

@@ -15,11 +15,12 @@ import numpy as np
 
 from agentmem_observe.model import Int64Array, Vector
 from agentmem_observe.targets.embedded.codes import Codec, Matrix
-from agentmem_observe.targets.embedded.shelf import Block, Group, Shelf, View
+from agentmem_observe.targets.embedded.shelf import Block, Group, Rows, Shelf, View
 
 LOOSE_ROWS = 8_192  # loose vectors that are worth sorting: 0.5 ms of every search
 _GROWTH = 4  # learn new centres when the shelf has grown so many times
-_STEP_BLOCKS = 8  # blocks sorted per hold of the agent's lock: about 10 ms
+_STEP_BLOCKS = 8  # blocks compared with the centres at a time
+_STEP_ROWS = 512  # rows moved per hold of the agent's lock: some milliseconds
 _SAMPLE_PER_CELL = 32
 _ROUNDS = 8
 _CHUNK_ROWS = 4_096  # vectors compared with all centres at once: 16 MB of scores at 1,024 cells
@@ -87,12 +88,12 @@ class CellShelf(Shelf):
             stopped: Asked between steps; when true, the rest stays as it is.
         """
         with lock:
-            sample = self._sample() if self._learning_is_due() else None
-            learned_from = len(self)
-        if sample is not None:
-            centres = _learn_centres(sample, _cell_count(learned_from))
+            due, learned_from = self._learning_is_due(), len(self)
+            views = [View(block, len(block.ids), None) for block in self._blocks.values()]
+        if due:
+            centres = _learn_centres(self._sample(views), _cell_count(learned_from))
+            groups: list[Group] = [[] for _ in centres]
             with lock:
-                groups: list[Group] = [[] for _ in centres]
                 self._generations.append(Cells(centres, groups, learned_from))
         if not self._generations:
             return
@@ -102,10 +103,7 @@ class CellShelf(Shelf):
         for first in range(0, len(unsorted), _STEP_BLOCKS):
             if stopped():
                 return
-            step = unsorted[first : first + _STEP_BLOCKS]
-            cells = [_nearest_cell(self._decoded(block), newest.centres) for block in step]
-            with lock:
-                self._sort(step, cells, newest.groups)
+            self._sort(unsorted[first : first + _STEP_BLOCKS], newest, lock)
         with lock:
             self._generations = [
                 cells for cells in self._generations if cells is newest or any(cells.groups)
@@ -116,16 +114,13 @@ class CellShelf(Shelf):
             return len(self) >= self._threshold
         return len(self) >= _GROWTH * self._generations[-1].learned_from
 
-    def _sample(self) -> Matrix:
-        """Return decoded vectors taken evenly from all blocks."""
-        wanted = _SAMPLE_PER_CELL * _cell_count(len(self))
-        every = max(1, len(self) // wanted)
-        codes, scales = [], []
-        for block in self._blocks.values():
-            rows = block.living()[::every]
-            codes.append(block.codes[rows])
-            scales.append(block.scales[rows])
-        return self.codec.decode(np.concatenate(codes), np.concatenate(scales))
+    def _sample(self, views: list[View]) -> Matrix:
+        """Return decoded vectors taken evenly from blocks; removed ones do no harm."""
+        total = sum(view.rows for view in views)
+        every = max(1, total // (_SAMPLE_PER_CELL * _cell_count(total)))
+        codes = np.concatenate([view.block.codes[: view.rows : every] for view in views])
+        scales = np.concatenate([view.block.scales[: view.rows : every] for view in views])
+        return self.codec.decode(codes, scales)
 
     def _unsorted_blocks(self) -> list[Block]:
         """Return all blocks outside the newest cells, closed to further rows."""
@@ -135,35 +130,29 @@ class CellShelf(Shelf):
             block.sealed = True
         return blocks
 
-    def _decoded(self, block: Block) -> Matrix:
-        rows = len(block.ids)
-        return self.codec.decode(block.codes[:rows], block.scales[:rows])
-
-    def _sort(self, blocks: list[Block], cells: list[Int64Array], groups: list[Group]) -> None:
-        """Move the living rows of blocks into their cells; skip blocks that are gone."""
-        ids: list[str] = []
-        codes, scales, labels = [], [], []
-        for block, cell in zip(blocks, cells, strict=True):
-            if self._blocks.get(block.number) is not block:
-                continue  # replaced by a copy without its removed rows; sorted next time
-            rows = block.living()
-            ids += [block.ids[row] for row in rows]
-            codes.append(block.codes[rows])
-            scales.append(block.scales[rows])
-            labels.append(cell[rows])
-            self._discard(block)
-        if not ids:
-            return
-        label = np.concatenate(labels)
-        order = np.argsort(label, kind="stable")
-        all_codes, all_scales = np.concatenate(codes)[order], np.concatenate(scales)[order]
-        ids = [ids[at] for at in order]
-        ends = np.flatnonzero(np.diff(label[order], append=-1)) + 1
-        start = 0
-        for end in ends.tolist():
-            group = groups[label[order[start]]]
-            self._append(group, ids[start:end], all_codes[start:end], all_scales[start:end])
-            start = end
+    def _sort(self, blocks: list[Block], cells: Cells, lock: Lock) -> None:
+        """Move the rows of closed blocks into their cells, some at a time per hold of the lock."""
+        counts = [len(block.ids) for block in blocks]  # closed: they do not grow
+        pairs = list(zip(blocks, counts, strict=True))
+        codes = np.concatenate([block.codes[:count] for block, count in pairs])
+        scales = np.concatenate([block.scales[:count] for block, count in pairs])
+        numbers = np.concatenate([block.numbers[:count] for block, count in pairs])
+        ids = [record_id for block in blocks for record_id in block.ids]
+        places = [place for block in blocks for place in block.places()]
+        labels = _nearest_cell(self.codec.decode(codes, scales), cells.centres)
+        order = np.argsort(labels, kind="stable")
+        for first in range(0, len(order), _STEP_ROWS):
+            rows = order[first : first + _STEP_ROWS]
+            with lock:
+                # Skip records that were removed or replaced meanwhile.
+                rows = rows[[self._places.get(ids[row]) == places[row] for row in rows.tolist()]]
+                for cell in np.unique(labels[rows]).tolist():
+                    own = rows[labels[rows] == cell]
+                    moved = [ids[row] for row in own.tolist()]
+                    self._append(
+                        cells.groups[cell], Rows(moved, codes[own], scales[own], numbers[own])
+                    )
+                self._bury([places[row] for row in rows.tolist()])
 
 
 def _cell_count(vectors: int) -> int:

@@ -190,8 +190,8 @@ class LinearAutoencoder:
         Raises:
             ValueError: If nothing was learned yet or ``dimensions`` is out of range.
         """
-        codes: Matrix = (vectors - self.mean) @ self.basis(dimensions).T
-        return codes
+        codes = (vectors - self.mean) @ self.basis(dimensions).T
+        return codes.astype(np.float32, copy=False)
 
     def decode(self, codes: Matrix) -> Matrix:
         """Return the reconstruction of codes, shape (n, ``self.dimensions``)."""

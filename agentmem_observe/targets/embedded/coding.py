@@ -53,6 +53,7 @@ class Coding:
         blob = table.learned("autoencoder")
         if blob is not None:
             self._autoencoder = LinearAutoencoder.from_bytes(blob)
+            self._autoencoder.basis(1)  # computed once, here and not in the first store
 
     def codec(self, tier: str) -> Codec:
         """Return the codec that a tier uses now."""
@@ -85,6 +86,7 @@ class Coding:
         sample = np.concatenate([agent.sample(share) for agent in agents])
         autoencoder = LinearAutoencoder(self._options.dimensions).fit(sample)
         self._table.learn("autoencoder", autoencoder.to_bytes())
+        autoencoder.basis(1)  # computed once, here and not in the next store
         self._autoencoder = autoencoder
         for agent in agents:
             agent.recode()

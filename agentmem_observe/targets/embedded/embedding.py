@@ -8,12 +8,15 @@ float64 and do not depend on the order in which a machine adds them.
 import math
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from agentmem_observe.model import Vector
+
+Features: TypeAlias = list[tuple[str, float]]
+"""Names of features and their weights."""
 
 _WORD = re.compile(r"\w+")
 _NUMBER_STEPS = 8  # buckets per e-fold of a number's size
@@ -44,15 +47,16 @@ def embed(subject: str | Mapping[str, Any], dimensions: int = 384) -> Vector:
         >>> bool(a @ b > a @ c)
         True
     """
-    tokens: list[bytes] = []
-    weights: list[float] = []
-    features = _of_text(subject) if isinstance(subject, str) else _of_value("", subject)
-    for token, weight in features:
-        tokens.append(token.encode("utf-8", "surrogatepass"))
-        weights.append(weight)
-    if not tokens:
-        tokens, weights = [b""], [1.0]
-    hashes = np.fromiter(map(zlib.crc32, tokens), np.uint64, len(tokens))
+    features: list[tuple[str, float]] = []
+    if isinstance(subject, str):
+        _add_text(features, subject)
+    else:
+        _add_value(features, "", subject)
+    if not features:
+        features = [("", 1.0)]
+    tokens, weights = zip(*features, strict=True)
+    encoded = [token.encode("utf-8", "surrogatepass") for token in tokens]
+    hashes = np.fromiter(map(zlib.crc32, encoded), np.uint64, len(encoded))
     mixed = hashes[:, None] * _MULTIPLIERS + _MULTIPLIERS
     positions = ((mixed >> _INDEX_SHIFT) % np.uint64(dimensions)).astype(np.intp)
     signs = ((mixed >> _SIGN_SHIFT) & _ONE).astype(np.float64) * 2 - 1
@@ -64,45 +68,44 @@ def embed(subject: str | Mapping[str, Any], dimensions: int = 384) -> Vector:
     return (total / length).astype(np.float32)
 
 
-def _of_text(text: str) -> Iterator[tuple[str, float]]:
-    for word in _WORD.findall(text.lower()):
-        yield word, 1.0
+def _add_text(features: Features, text: str) -> None:
+    features += [(word, 1.0) for word in _WORD.findall(text.lower())]
 
 
-def _of_value(path: str, value: Any) -> Iterator[tuple[str, float]]:
-    """Yield (feature, weight) of a JSON-like value; ``path`` says where in the state it is."""
+def _add_value(features: Features, path: str, value: Any) -> None:
+    """Add the features of a JSON-like value; ``path`` says where in the state it is."""
     if isinstance(value, str):
         for word in _WORD.findall(value.lower()):
-            yield word, 1.0
-            yield f"{path}:{word}", 1.0
+            features.append((word, 1.0))
+            features.append((f"{path}:{word}", 1.0))
     elif isinstance(value, bool) or value is None:
-        yield f"{path}={value}", 1.0
+        features.append((f"{path}={value}", 1.0))
     elif isinstance(value, int | float):
-        yield from _of_number(path, value)
+        _add_number(features, path, value)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _of_value(f"{path}.{key}", inner)
+            _add_value(features, f"{path}.{key}", inner)
     elif isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
         for index, inner in enumerate(value):
             # Words in a list are a bag; numbers in a list are coordinates.
             numeric = isinstance(inner, int | float)
-            yield from _of_value(f"{path}.{index}" if numeric else path, inner)
+            _add_value(features, f"{path}.{index}" if numeric else path, inner)
     else:
-        yield f"{path}={value!r}", 1.0
+        features.append((f"{path}={value!r}", 1.0))
 
 
-def _of_number(path: str, value: float) -> Iterator[tuple[str, float]]:
+def _add_number(features: Features, path: str, value: float) -> None:
     try:
         size = math.log1p(abs(value))
     except OverflowError:  # an integer beyond float64
         size = math.inf
     if not math.isfinite(size):
-        yield f"{path}={value}", 1.0
+        features.append((f"{path}={value}", 1.0))
         return
     level = math.copysign(size * _NUMBER_STEPS, value)
     low = math.floor(level)
     share = round((level - low) * _SHARES) / _SHARES
     if share < 1:
-        yield f"{path}~{low}", 1 - share
+        features.append((f"{path}~{low}", 1 - share))
     if share > 0:
-        yield f"{path}~{low + 1}", share
+        features.append((f"{path}~{low + 1}", share))

@@ -1,6 +1,5 @@
 """LTM of one agent: payloads and codes in the file, codes also in RAM for searching."""
 
-import sys
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -27,15 +26,14 @@ class LongTerm:
     ) -> None:
         self.agent_id = agent_id
         self.shelf = shelf
-        self.numbers: dict[str, int] = {}
         self._table = table
         self._wake = wake
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.shelf)
 
     def __contains__(self, record_id: object) -> bool:
-        return record_id in self.numbers
+        return record_id in self.shelf
 
     def put(self, ids: Sequence[str], records: Sequence[Held], vectors: Matrix) -> None:
         """Write records to disk, in place of their older versions, then take them in.
@@ -47,45 +45,35 @@ class LongTerm:
         codes, scales = codec.encode(vectors)
         rows = rows_of(self.agent_id, "ltm", ids, records, (codec.name, codes, scales))
         replaced = [held.number for held in records if held.number]
-        replaced += [self.numbers[record_id] for record_id in ids if record_id in self.numbers]
+        replaced += [self.shelf.number(record_id) for record_id in ids if record_id in self.shelf]
         numbers = self._table.replace(rows, replaced)
         for record_id in ids:
-            if record_id in self.numbers:
-                self.remove(record_id)
-        self.load(ids, numbers, codes, scales)
+            if record_id in self.shelf:
+                self.shelf.remove(record_id)
+        self.shelf.add(ids, codes, scales, numbers)
         self._wake(self.shelf)
-
-    def load(
-        self, ids: Sequence[str], numbers: Sequence[int], codes: CodeMatrix, scales: Vector
-    ) -> None:
-        """Take in records that are on disk already."""
-        self.shelf.add(ids, codes, scales)
-        self.numbers.update(zip(ids, numbers, strict=True))
 
     def remove(self, record_id: str) -> int:
         """Forget a record in RAM and return the number of its row, which stays on disk."""
+        number = self.shelf.number(record_id)
         self.shelf.remove(record_id)
-        return self.numbers.pop(record_id)
+        return number
 
     def read(self, record_id: str) -> Row:
         """Return the row of a record that is here."""
-        return self._table.read(self.numbers[record_id])
+        return self._table.read(self.shelf.number(record_id))
 
     def recode_rows(self) -> None:
         """Write the shelf's codes over those on disk, after the shelf has a new codec."""
-        codec, ids = self.shelf.codec, list(self.numbers)
+        codec, ids = self.shelf.codec, list(self.shelf)
         codes, scales = codec.encode(self.shelf.vectors(ids))
         self._table.recode(
             codec.name,
             [
-                (self.numbers[record_id], code.tobytes(), scale)
+                (self.shelf.number(record_id), code.tobytes(), scale)
                 for record_id, code, scale in zip(ids, codes, scales.tolist(), strict=True)
             ],
         )
-
-    def index_bytes(self) -> int:
-        """Return the size of what finds rows on disk, in bytes, without the shelf's index."""
-        return sys.getsizeof(self.numbers) + 32 * len(self.numbers)  # an int takes 32 bytes
 
 
 def rows_of(

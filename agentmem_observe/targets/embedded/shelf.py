@@ -8,13 +8,13 @@ the agent's lock can be scanned without it, and sees the tier exactly as it was.
 import sys
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from agentmem_observe.model import Vector
+from agentmem_observe.model import Int64Array, Vector
 from agentmem_observe.targets.embedded.codes import Codec, CodeMatrix, Matrix
 
 BLOCK_ROWS = 1024  # 384 int8 dimensions cast to float32 fill 1.5 MB, which stays in the L2 cache
@@ -24,16 +24,42 @@ _ROW_BITS = 10  # a place is block number << 10 | row
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 
-class Block:
-    """Up to `BLOCK_ROWS` code rows, their scales and the ids of their records."""
+class Rows(NamedTuple):
+    """Vectors as a shelf keeps them, column by column.
 
-    __slots__ = ("codes", "dead", "group", "ids", "live", "number", "scales", "sealed")
+    Attributes:
+        ids: The records they belong to.
+        codes: Their code rows.
+        scales: The scale of each code row.
+        numbers: The records' rows on disk, 0 where there is none.
+    """
+
+    ids: Sequence[str]
+    codes: CodeMatrix
+    scales: Vector
+    numbers: Int64Array
+
+    def part(self, start: int, stop: int) -> "Rows":
+        """Return some of the rows."""
+        return Rows(
+            self.ids[start:stop],
+            self.codes[start:stop],
+            self.scales[start:stop],
+            self.numbers[start:stop],
+        )
+
+
+class Block:
+    """Up to `BLOCK_ROWS` rows."""
+
+    __slots__ = ("codes", "dead", "group", "ids", "live", "number", "numbers", "scales", "sealed")
 
     def __init__(self, number: int, group: "Group", capacity: int, codec: Codec) -> None:
         self.number = number
         self.group = group
         self.codes: CodeMatrix = np.empty((capacity, codec.width), codec.dtype)
         self.scales: Vector = np.empty(capacity, np.float32)
+        self.numbers: Int64Array = np.empty(capacity, np.int64)
         self.ids: list[str] = []
         self.dead: BoolArray | None = None
         self.live = 0
@@ -44,10 +70,28 @@ class Block:
         """How many more rows may be appended."""
         return 0 if self.sealed else len(self.scales) - len(self.ids)
 
-    def living(self) -> npt.NDArray[np.intp]:
+    def places(self) -> range:
+        """Return the places of all rows, removed ones too."""
+        first = self.number << _ROW_BITS
+        return range(first, first + len(self.ids))
+
+    def extend(self, rows: Rows) -> None:
+        """Append rows; there must be room."""
+        first, stop = len(self.ids), len(self.ids) + len(rows.ids)
+        self.codes[first:stop] = rows.codes
+        self.scales[first:stop] = rows.scales
+        self.numbers[first:stop] = rows.numbers
+        self.ids.extend(rows.ids)
+        self.live += len(rows.ids)
+
+    def living(self) -> Rows:
         """Return the rows that were not removed."""
-        rows = len(self.ids)
-        return np.arange(rows) if self.dead is None else np.flatnonzero(~self.dead[:rows])
+        count = len(self.ids)
+        if self.dead is None:
+            return Rows(self.ids[:], self.codes[:count], self.scales[:count], self.numbers[:count])
+        rows = np.flatnonzero(~self.dead[:count])
+        ids = [self.ids[row] for row in rows.tolist()]
+        return Rows(ids, self.codes[rows], self.scales[rows], self.numbers[rows])
 
 
 Group: TypeAlias = list[Block]
@@ -80,25 +124,34 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._places)
 
-    def add(self, ids: Sequence[str], codes: CodeMatrix, scales: Vector) -> None:
-        """Add code rows of records that are not on the shelf."""
-        self._append(self.loose, ids, codes, scales)
+    def __contains__(self, record_id: object) -> bool:
+        return record_id in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def add(
+        self,
+        ids: Sequence[str],
+        codes: CodeMatrix,
+        scales: Vector,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        """Add code rows of records that are not on the shelf, with their numbers on disk."""
+        column = np.zeros(len(ids), np.int64) if numbers is None else np.array(numbers, np.int64)
+        self._append(self.loose, Rows(ids, codes, scales, column))
         self._id_bytes += sum(map(sys.getsizeof, ids))
+
+    def number(self, record_id: str) -> int:
+        """Return the number on disk of a record that is on the shelf."""
+        place = self._places[record_id]
+        return int(self._blocks[place >> _ROW_BITS].numbers[place & (BLOCK_ROWS - 1)])
 
     def remove(self, record_id: str) -> None:
         """Remove the vector of a record that is on the shelf."""
         place = self._places.pop(record_id)
         self._id_bytes -= sys.getsizeof(record_id)
-        block = self._blocks[place >> _ROW_BITS]
-        # Readers hold the old mask: replace it, never write into it.
-        dead = np.zeros(len(block.scales), bool) if block.dead is None else block.dead.copy()
-        dead[place & (BLOCK_ROWS - 1)] = True
-        block.dead = dead
-        block.live -= 1
-        if not block.live:
-            self._discard(block)
-        elif not block.room and 3 * block.live < len(block.ids):
-            self._renew(block, block.live)
+        self._bury([place])
 
     def vectors(self, ids: Sequence[str]) -> Matrix:
         """Return the decoded vectors of records on the shelf, shape (n, dimensions)."""
@@ -120,7 +173,9 @@ class Shelf:
 
     def index_bytes(self) -> int:
         """Return the size of ids and of what finds rows by id and ids by row, in bytes."""
-        lists = sum(sys.getsizeof(block.ids) for block in self._blocks.values())
+        lists = sum(
+            sys.getsizeof(block.ids) + block.numbers.nbytes for block in self._blocks.values()
+        )
         places = sys.getsizeof(self._places) + 32 * len(self._places)  # an int takes 32 bytes
         return self._id_bytes + lists + places
 
@@ -131,22 +186,36 @@ class Shelf:
         self.loose, self._places, self._blocks = [], {}, {}
         for block in blocks:
             rows = block.living()
-            vectors = old.decode(block.codes[rows], block.scales[rows])
-            self._append(self.loose, [block.ids[row] for row in rows], *codec.encode(vectors))
+            codes, scales = codec.encode(old.decode(rows.codes, rows.scales))
+            self._append(self.loose, Rows(rows.ids, codes, scales, rows.numbers))
 
-    def _append(self, group: Group, ids: Sequence[str], codes: CodeMatrix, scales: Vector) -> None:
+    def _bury(self, places: Sequence[int]) -> None:
+        """Mask rows that nothing points to any more; shrink or drop blocks that become empty."""
+        rows_by_block: dict[int, list[int]] = {}
+        for place in places:
+            rows = rows_by_block.setdefault(place >> _ROW_BITS, [])
+            rows.append(place & (BLOCK_ROWS - 1))
+        for number, rows in rows_by_block.items():
+            block = self._blocks[number]
+            # Readers hold the old mask: replace it, never write into it.
+            dead = np.zeros(len(block.scales), bool) if block.dead is None else block.dead.copy()
+            dead[rows] = True
+            block.dead = dead
+            block.live -= len(rows)
+            if not block.live:
+                self._discard(block)
+            elif not block.room and not block.sealed and 3 * block.live < len(block.ids):
+                self._renew(block, block.live)
+
+    def _append(self, group: Group, rows: Rows) -> None:
         start = 0
-        while start < len(ids):
+        while start < len(rows.ids):
             block = self._block_with_room(group)
-            first = len(block.ids)
-            taken = min(block.room, len(ids) - start)
-            stop = start + taken
-            block.codes[first : first + taken] = codes[start:stop]
-            block.scales[first : first + taken] = scales[start:stop]
-            block.ids.extend(ids[start:stop])
-            block.live += taken
-            place = block.number << _ROW_BITS | first
-            self._places.update(zip(ids[start:stop], range(place, place + taken), strict=True))
+            place = block.number << _ROW_BITS | len(block.ids)
+            stop = start + min(block.room, len(rows.ids) - start)
+            part = rows.part(start, stop)
+            block.extend(part)
+            self._places.update(zip(part.ids, range(place, place + stop - start), strict=True))
             start = stop
 
     def _block_with_room(self, group: Group) -> Block:
@@ -163,18 +232,12 @@ class Shelf:
     def _renew(self, block: Block, capacity: int) -> Block:
         """Replace a block by a copy of its living rows with another capacity."""
         rows = block.living()
-        ids = [block.ids[row] for row in rows]
         at = block.group.index(block)
         copy = self._new_block(block.group, min(max(capacity, _FIRST_ROWS), BLOCK_ROWS))
         block.group.remove(copy)
         block.group.insert(at, copy)
-        copy.codes[: len(ids)] = block.codes[rows]
-        copy.scales[: len(ids)] = block.scales[rows]
-        copy.ids.extend(ids)
-        copy.live = len(ids)
-        copy.sealed = block.sealed
-        place = copy.number << _ROW_BITS
-        self._places.update(zip(ids, range(place, place + len(ids)), strict=True))
+        copy.extend(rows)
+        self._places.update(zip(rows.ids, copy.places(), strict=True))
         self._discard(block)
         return copy
 

@@ -57,7 +57,13 @@ def clustered_records(count: int, agents: int) -> Iterator[Record]:
         for number, vector in enumerate(vectors, start):
             state = {"goal": f"goal {number % 97}", "position": [number % 31, number % 57]}
             yield Record(
-                f"agent-{number % agents}", f"record-{number}", "a step", state, vector, 0.5, number
+                f"agent-{number % agents}",
+                f"record-{number}",
+                "a step",
+                state,
+                vector,
+                0.5,
+                number,
             )
 
 
