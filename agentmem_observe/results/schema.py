@@ -1,6 +1,7 @@
 """The form of a result file: five keys as in the seeds, and what we add under ``metadata``."""
 
 import math
+import re
 import reprlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ FORMAT = 1
 
 TIMESTAMP_FORMAT = "%Y%m%d_%H%M%S"
 """Local time, as in the seeds."""
+_TIMESTAMP = re.compile(r"\d{8}_\d{6}", re.ASCII)
 
 STATUSES = ("ok", "skipped", "failed")
 
@@ -183,6 +185,8 @@ def _key(key: object, path: str) -> str:
     match key:
         case str():
             return str.__str__(key)
+        case None:
+            return "null"
         case bool() | np.bool_():
             return "true" if key else "false"
         case int() | np.integer():
@@ -235,13 +239,14 @@ def _expected(key: str, value: object) -> str:
 
 
 def _is_timestamp(value: object) -> bool:
-    if not isinstance(value, str):
+    # Parsing alone takes a month of one digit too, and names are to sort by time.
+    if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         return False
     try:
-        # Back and forth, because parsing alone takes a month of one digit too.
-        return time.strftime(TIMESTAMP_FORMAT, time.strptime(value, TIMESTAMP_FORMAT)) == value
+        time.strptime(value, TIMESTAMP_FORMAT)
     except ValueError:
         return False
+    return True
 
 
 def _metadata_problems(metadata: Mapping[str, Any]) -> Iterator[str]:
