@@ -203,8 +203,7 @@ class _Worker:
         self.sequence = script.sequence
         self.clock = options.clock
         self.timeout_ns = round(options.timeout_seconds * 1e9)
-        self.calls = [operation.call for operation in script.operations]
-        self.checks = [operation.check for operation in script.operations]
+        self.calls = [(operation.call, operation.check) for operation in script.operations]
         self.error_types: dict[str, int] = {}
         self.failures: list[tuple[int, int]] = []
         self.done = 0
@@ -227,12 +226,12 @@ class _Worker:
 
     def _time_closed(self, kinds: bytes) -> Int64Array:
         now = self.clock.now_ns
-        calls, checks, failures = self.calls, self.checks, self.failures
+        operations, failures = self.calls, self.failures
         stamps: list[int] = []
         append = stamps.append
         self.sending_ns -= now()
         for number, kind in enumerate(kinds, self.done):
-            call = calls[kind]
+            call, check = operations[kind]
             started = now()
             try:
                 value = call(number)
@@ -241,7 +240,7 @@ class _Worker:
                 failures.append((len(stamps) // 2, self._code_of(error)))
             else:
                 finished = now()
-                if (check := checks[kind]) is not None:
+                if check is not None:
                     if outcome := check(number, value):
                         failures.append((len(stamps) // 2, outcome))
                     self.sending_ns -= now() - finished
@@ -272,12 +271,12 @@ class _Worker:
 
     def _time_open(self, entries: _Entries) -> tuple[bytes, Int64Array]:
         now, sleep_until = self.clock.now_ns, self.clock.sleep_until_ns
-        calls, checks, failures = self.calls, self.checks, self.failures
+        operations, failures = self.calls, self.failures
         kinds: list[int] = []
         stamps: list[int] = []
         append, append_kind = stamps.append, kinds.append
         for number, due, kind in entries:
-            call = calls[kind]
+            call, check = operations[kind]
             started = now()
             if started < due:
                 sleep_until(due)
@@ -289,7 +288,7 @@ class _Worker:
                 failures.append((len(kinds), self._code_of(error)))
             else:
                 finished = now()
-                if (check := checks[kind]) is not None and (outcome := check(number, value)):
+                if check is not None and (outcome := check(number, value)):
                     failures.append((len(kinds), outcome))
             append_kind(kind)
             append(due)
