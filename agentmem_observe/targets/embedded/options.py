@@ -43,7 +43,7 @@ class EmbeddedOptions:
     im_age_seconds: float | None = None
     dimensions: int = 384
     cells_threshold: int = 50_000
-    probed_cells: int = 96
+    probed_cells: int = 128
     background: bool = True
 
     def __post_init__(self) -> None:

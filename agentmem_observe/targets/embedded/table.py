@@ -18,6 +18,7 @@ FILE_NAME = "memory.sqlite3"
 _FORMAT = 1  # 1: first
 _PAGE_BYTES = 8192
 _READ_ROWS = 2_000
+_STATEMENT_ROWS = 90  # of 11 values: any SQLite takes 999 values per statement
 _LOG_ROWS = 20_000  # some 12 MB
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS records (
@@ -110,13 +111,10 @@ class Table:
             numbers = list(range(first, first + len(rows)))
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                self._writer.executemany(
-                    "INSERT INTO records VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-                    ((number, *row[1:]) for number, row in zip(numbers, rows, strict=True)),
-                )
-                self._writer.executemany(
-                    "DELETE FROM records WHERE number = ?", ((number,) for number in replaced)
-                )
+                for start in range(0, len(rows), _STATEMENT_ROWS):
+                    self._insert(rows[start : start + _STATEMENT_ROWS], first + start)
+                for start in range(0, len(replaced), _STATEMENT_ROWS):
+                    self._delete(replaced[start : start + _STATEMENT_ROWS])
                 self._writer.execute("COMMIT")
             except BaseException:
                 if self._writer.in_transaction:
@@ -199,6 +197,21 @@ class Table:
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
+
+    # Each step of a statement gives up the interpreter's lock and has to win it back, which may
+    # take 5 ms when other threads compute. So one statement writes many rows.
+
+    def _insert(self, rows: Sequence[Row], first: int) -> None:
+        values = ",".join(["(?,?,?,?,?,?,?,?,?,?,?)"] * len(rows))
+        parameters: list[object] = []
+        for number, row in enumerate(rows, first):
+            parameters.append(number)
+            parameters += row[1:]
+        self._writer.execute(f"INSERT INTO records VALUES {values}", parameters)
+
+    def _delete(self, numbers: Sequence[int]) -> None:
+        marks = ",".join("?" * len(numbers))
+        self._writer.execute(f"DELETE FROM records WHERE number IN ({marks})", numbers)
 
     def _connect(self) -> sqlite3.Connection:
         try:

@@ -14,6 +14,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before numpy: the limits are for one
 
 import argparse
 import gc
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -144,7 +145,6 @@ def main() -> None:
             hits = memory.search("agent-0", None, K, vector=query)
             seconds.append(time.perf_counter() - begun)
             found.append({hit.record_id for hit in hits})
-        stats = memory.stats()
         peak_bytes = peak_rss_bytes()
         memory.close()
         file_bytes = sum(path.stat().st_size for path in Path(directory).iterdir())
@@ -155,7 +155,7 @@ def main() -> None:
     truth = oracle(make(arguments.records, arguments.agents), queries, "agent-0")
     recall = sum(len(a & b) for a, b in zip(found, truth, strict=True)) / (K * QUERIES)
     p50, p99 = np.percentile(np.array(seconds) * 1e3, [50, 99])
-    print(
+    sys.stdout.write(
         f"data {'hashed states' if arguments.hashed else 'clustered'}"
         f" | records {arguments.records:,} | agents {arguments.agents:,}"
         f" | stores {arguments.records / cpu_seconds:,.0f} per CPU second"
@@ -163,9 +163,8 @@ def main() -> None:
         f" | search p50 {p50:.2f} ms, p99 {p99:.2f} ms | recall@{K} {recall:.4f}"
         f" | RSS {rss_bytes / 2**30:.2f} GiB (peak {peak_bytes / 2**30:.2f})"
         f" | disk {file_bytes / arguments.records:.0f} B per record"
-        f" | reopen {reopen_seconds:.1f} CPU s"
+        f" | reopen {reopen_seconds:.1f} CPU s\n"
     )
-    print({name: round(value / arguments.records, 1) for name, value in stats.items()})
 
 
 def peak_rss_bytes() -> int:
