@@ -53,7 +53,8 @@ class Load:
             who took longest, without the time in which it checked answers or folded.
         operations: How many were sent.
         workers: Threads that sent them.
-        offered_rate: Scheduled operations per second; None for a closed loop.
+        offered_rate: Scheduled operations per second of the schedule's length, not the nominal
+            rate: Poisson arrivals scatter around that. None for a closed loop.
     """
 
     elapsed_seconds: float
@@ -125,7 +126,7 @@ def open_loop(
     schedule = _Schedule(script, arrivals, began_ns)
     _run_threads([partial(sender.run_open, schedule, sink) for sender in senders])
     ended_ns = max((sender.free_ns for sender in senders if sender.done), default=began_ns)
-    return _load(senders, ended_ns - began_ns, arrivals.rate)
+    return _load(senders, ended_ns - began_ns, arrivals.duration)
 
 
 class _Times(NamedTuple):
@@ -366,10 +367,13 @@ def _serialised(sink: Sink, workers: int) -> Sink:
     return locked
 
 
-def _load(workers: Sequence[_Worker], elapsed_ns: int, offered_rate: float | None = None) -> Load:
+def _load(
+    workers: Sequence[_Worker], elapsed_ns: int, schedule_seconds: float | None = None
+) -> Load:
+    operations = sum(worker.done for worker in workers)
     return Load(
         elapsed_seconds=elapsed_ns * 1e-9,
-        operations=sum(worker.done for worker in workers),
+        operations=operations,
         workers=len(workers),
-        offered_rate=offered_rate,
+        offered_rate=operations / schedule_seconds if schedule_seconds else None,
     )
