@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentmem_observe import config as config_module
@@ -14,6 +14,9 @@ from agentmem_observe.config import (
 )
 from agentmem_observe.errors import ConfigError, UsageError
 from agentmem_observe.model import TIERS
+
+# hypothesis would judge by the wall clock
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 FIXTURES = Path(__file__).parent / "fixtures" / "config"
 
@@ -120,6 +123,7 @@ any_values = st.fixed_dictionaries(
 )
 
 
+@unhurried
 @given(values=any_values)
 def test_what_was_saved_is_what_is_loaded(values, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "round_trip.json"

@@ -1,11 +1,14 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentmem_observe.results.flatten import flatten
 from agentmem_observe.results.store import BenchmarkResults
+
+# hypothesis would judge by the wall clock
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize(
@@ -19,6 +22,7 @@ from agentmem_observe.results.store import BenchmarkResults
         ({"a.b": 1, "a": {"b": 2}}, {'"a.b"': 1, "a.b": 2}),
         ({"a[0]": 1, "a": [2]}, {'"a[0]"': 1, "a[0]": 2}),
         ({"": {"a": 1}}, {'"".a': 1}),
+        ({"": 1, '""': 2}, {'""': 1, r'"\"\""': 2}),
     ],
 )
 def test_numbers_are_found_by_their_path(results, expected):
@@ -31,6 +35,7 @@ def count(value):
     return int(isinstance(value, int | float) and not isinstance(value, bool))
 
 
+@unhurried
 @given(
     st.dictionaries(
         st.text(alphabet='ab."[]0', max_size=4),

@@ -154,7 +154,9 @@ def script(path: Path, text: str) -> str:
 def test_a_git_that_hangs_is_an_error_in_the_facts(tmp_path):
     program = script(tmp_path / "git", "exec sleep 30")
 
-    assert "timed out" in vcs(tmp_path, git=program, timeout_seconds=0.01)["error"]
+    error = vcs(tmp_path, git=program, timeout_seconds=0.01)["error"]
+
+    assert error.endswith("timed out after 0.01 seconds")
 
 
 def test_a_git_that_fails_is_an_error_in_the_facts(tmp_path):

@@ -6,11 +6,14 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.schema import FORMAT, plain, validate_result
+
+# hypothesis would judge by the wall clock
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SEEDS_FILE = (
     Path(__file__).parents[1]
@@ -252,6 +255,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@unhurried
 @given(value=st.dictionaries(st.text(), json_values))
 def test_plain_json_values_stay_what_they_are(value):
     assert json.dumps(plain(value)) == json.dumps(value)

@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.schema import FORMAT, is_name
 from agentmem_observe.results.store import BenchmarkResults
+
+# hypothesis would judge by the wall clock
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SEEDS_FILE = (
     Path(__file__).parents[1]
@@ -130,7 +133,7 @@ def test_numpy_values_and_integer_keys_are_written_as_json(results):
 
 def test_a_whole_document_keeps_its_status_and_is_stamped_with_our_format(results):
     document = json.loads(SEEDS_FILE.read_text())
-    document["metadata"]["status"] = "failed"
+    document["metadata"] |= {"status": "failed", "format": 0}
 
     path = results.save_document(document)
 
@@ -254,6 +257,8 @@ def test_a_benchmark_whose_name_ends_like_a_file_is_not_mixed_up(results):
 
 def test_other_files_are_not_results(results):
     path = results.save_result("b", "c", {}, {}, NOON)
+    (results.results_dir / ".old").mkdir()
+    (results.results_dir / ".old" / f"b_{NOON}.json").write_text("{}")
     (results.results_dir / "benchmark_config.json").write_text("{}")
     (results.results_dir / "c" / "notes.json").write_text("{}")
     (results.results_dir / "c" / f"b_{NOON}.json.bak").write_text("{}")
@@ -362,6 +367,7 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
+@unhurried
 @given(
     benchmark=names,
     category=names,
