@@ -185,6 +185,8 @@ class Table:
         """Copy the log into the file and empty it; writers wait only for what came meanwhile."""
         connection = self._connect()
         try:
+            # A foreign reader of the file may keep the log; never make writers wait for it.
+            connection.execute("PRAGMA busy_timeout = 0")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             with self._write_lock, self._read_lock:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

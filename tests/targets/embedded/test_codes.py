@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem_observe.model import Record
-from agentmem_observe.targets.embedded import LinearAutoencoder
+from agentmem_observe.targets.embedded import LinearAutoencoder, embed
 from agentmem_observe.targets.embedded.codes import Float32Codec, Int8Codec, LinearCodec
+from agentmem_observe.workload.states import generate_states
 
 
 def low_rank(count: int, rank: int, seed: int = 0) -> np.ndarray:
@@ -16,14 +17,39 @@ def low_rank(count: int, rank: int, seed: int = 0) -> np.ndarray:
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-3, 1e3))
-def test_int8_errs_by_half_a_scale_at_most(seed: int, size: float) -> None:
+def test_int8_errs_by_half_a_scale_per_dimension_at_most(seed: int, size: float) -> None:
     vectors = np.random.default_rng(seed).standard_normal((5, 32)).astype(np.float32) * size
     codec = Int8Codec(32)
 
     codes, scales = codec.encode(vectors)
 
+    errors = np.linalg.norm(codec.decode(codes, scales) - vectors, axis=1)
     assert np.abs(codes.astype(int)).max(axis=1).tolist() == [127] * 5
-    assert (np.abs(codec.decode(codes, scales) - vectors) <= 0.501 * scales[:, None]).all()
+    assert (errors <= 0.501 * scales * np.sqrt(32)).all()
+
+
+def test_int8_finds_the_nearest_of_states_of_one_schema() -> None:
+    vectors = np.stack([embed(state) for state in generate_states(1_500, seed=1)])
+    queries = np.stack([embed(state) for state in generate_states(30, seed=2)])
+    codec = Int8Codec(384)
+    codes, scales = codec.encode(vectors)
+    projected = np.stack([codec.project(query)[0] for query in queries])
+
+    exact = np.argsort(-queries @ vectors.T, axis=1)[:, :10]
+    found = np.argsort(-(projected @ codes.T.astype(np.float32)) * scales, axis=1)[:, :10]
+
+    recalled = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), found.tolist(), strict=True)]
+    assert sum(recalled) / 300 > 0.98
+
+
+def test_the_rotation_of_int8_codes_never_changes() -> None:
+    codes, scales = Int8Codec(8).encode(np.eye(8, dtype=np.float32)[:2])
+
+    assert codes.tolist() == [
+        [-92, -127, -120, -108, -92, -72, -50, -25],
+        [-92, -108, -50, 25, 92, 127, 120, 72],
+    ]
+    assert scales == pytest.approx([0.0038614, 0.0038614], rel=1e-4)
 
 
 def test_int8_takes_a_zero_vector() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from agentmem_observe.clock import FakeClock
@@ -123,6 +125,16 @@ def test_a_transition_into_a_small_im_pushes_on_into_ltm(open_memory) -> None:
 
     assert moved == 30
     assert counts(memory) == [0, 4, 26]
+
+
+def test_in_a_bulk_store_the_last_of_equal_ids_counts_as_the_youngest(open_memory) -> None:
+    memory = open_memory(stm_capacity=20)
+    records = [replace(a_record(number), step=0) for number in (*range(20), 0)]
+
+    memory.store_many(records)
+    memory.store(replace(a_record(20), step=0))
+
+    assert [tier_of(memory, number) for number in (0, 1, 2, 3)] == ["stm", "im", "im", "stm"]
 
 
 @pytest.mark.parametrize("tier", TIERS)
