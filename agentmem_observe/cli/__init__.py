@@ -4,6 +4,7 @@ Standard output is data, standard error is talk. Exit codes: 0 fine, 1 failed or
 performance regression and nothing else.
 """
 
+import errno
 import importlib
 import os
 import sys
@@ -20,6 +21,8 @@ VERBS = {
     "run": "agentmem_observe.cli.run:run",
 }
 """Each verb's command; loaded when it is used, so that ``--help`` does not import numpy."""
+
+_OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 SUMMARIES = {
     "list": "List the benchmarks, their parameters and defaults.",
@@ -82,5 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
     except BrokenPipeError:  # whoever read our output has had enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_standard_output()
         return 1
+    except OSError as error:  # one about a file has its name; files of ours are handled below
+        if error.errno not in _OUTPUT_FAILURES or error.filename is not None:
+            raise
+        _forget_standard_output()
+        click.echo(f"Error: standard output cannot be written: {error.strerror}", err=True)
+        return 1
+
+
+def _forget_standard_output() -> None:
+    """Send what is still buffered nowhere; else Python tries again, and complains, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

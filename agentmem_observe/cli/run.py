@@ -1,19 +1,31 @@
 """``agentmem-observe run``."""
 
 import json
+import math
 import signal
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
-from agentmem_observe.bench.discover import Benchmark, discover, select, standard_suite
+from agentmem_observe.bench.discover import (
+    Benchmark,
+    check_parameters,
+    discover,
+    select,
+    standard_suite,
+)
 from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
 from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
-from agentmem_observe.config import BenchmarkConfig, parse_params
+from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
+from agentmem_observe.errors import UsageError
+from agentmem_observe.results.store import BenchmarkResults
+from agentmem_observe.targets.registry import FACTORY, build_target, parse_spec
 
 OWN_CATEGORY = "self"
 """Measures this tool, not the target; runs only when asked for by name."""
@@ -59,13 +71,20 @@ OWN_CATEGORY = "self"
     type=click.IntRange(min=1),
     help="How many with --parallel.",
 )
-@click.option("--seed", default=1, show_default=True, help="For everything random.")
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="For everything random.",
+)
 @click.option(
     "--timeout",
     default=3600.0,
     show_default=True,
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
+    callback=lambda context, option, seconds: _number(seconds),
     help="Kill a benchmark after this.",
 )
 @click.option(
@@ -104,17 +123,21 @@ def run(
     if output_dir is not None:
         config.output_dir = output_dir
     chosen = choose(suites, category, benchmark)
+    overrides = parse_params(params)
+    _refuse_early(chosen, overrides, target)
     options = RunOptions(
         target=target,
         suites=(standard_suite(), *suites),
         seed=seed,
         time_limit_seconds=timeout,
     )
+    store = BenchmarkResults(config.output_dir)
+    store.prepare()
     with progress_display(len(chosen)) as observer:
-        runner = BenchmarkRunner(config, options=options, observer=observer)
+        runner = BenchmarkRunner(config, store, options=options, observer=observer)
         with _stop_on_signals(runner):
-            paths = runner.run(chosen, parse_params(params), workers=workers if parallel else 1)
-    results = [runner.results_manager.load_result(path) for path in paths]
+            paths = runner.run(chosen, overrides, workers=workers if parallel else 1)
+    results = [store.load_result(path) for path in paths]
     if "json" in exports:
         click.echo(json.dumps(results, indent=2))
     else:
@@ -139,9 +162,37 @@ def choose(
     """
     if category is None and benchmark is None:
         if suites:
-            return discover(suites)
+            return _some(discover(suites), suites)
         return [one for one in discover([standard_suite()]) if one.category != OWN_CATEGORY]
     return select(discover([standard_suite(), *suites]), category, benchmark)
+
+
+def _some(found: list[Benchmark], suites: Sequence[Path]) -> list[Benchmark]:
+    if not found:
+        raise UsageError(
+            f"no benchmarks in {', '.join(map(str, suites))}; "
+            "a benchmark is a function named benchmark_* in a file *.py"
+        )
+    return found
+
+
+def _refuse_early(chosen: Sequence[Benchmark], params: Mapping[str, Any], target: str) -> None:
+    """Refuse once, before anything runs, what every run would otherwise fail of.
+
+    A user's own factory is only called in the workers: what it imports or opens stays there.
+    """
+    check_parameters(chosen, params)
+    for category in sorted({benchmark.category for benchmark in chosen}):
+        check_params(category, params)
+    with tempfile.TemporaryDirectory(prefix="agentmem-observe-") as directory:
+        if parse_spec(target, Path(directory)).scheme != FACTORY:
+            build_target(target, Path(directory))
+
+
+def _number(seconds: float) -> float:
+    if math.isnan(seconds):  # neither above nor below any limit, so no range refuses it
+        raise click.BadParameter("nan is not a number of seconds.")
+    return seconds
 
 
 @contextmanager

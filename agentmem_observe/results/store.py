@@ -1,9 +1,11 @@
 """The directory of result files: ``<directory>/<category>/<benchmark>_<timestamp>.json``."""
 
+import difflib
 import errno
 import itertools
 import json
 import re
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,6 +30,8 @@ _CURES = {
     errno.EDQUOT: "free some space or choose another output directory",
     errno.EACCES: "make it writable or choose another output directory",
     errno.EPERM: "make it writable or choose another output directory",
+    errno.EEXIST: "name a directory",
+    errno.ENOTDIR: "name a directory",
     errno.EROFS: "choose an output directory that is not read-only",
 }
 
@@ -52,6 +56,19 @@ class BenchmarkResults:
             results_dir: The directory.
         """
         self.results_dir = Path(results_dir)
+
+    def prepare(self) -> None:
+        """Make the directory and see that files can be written there, before it costs a run.
+
+        Raises:
+            ResultFormatError: If not.
+        """
+        try:
+            self.results_dir.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.results_dir):
+                pass
+        except OSError as error:
+            raise _unwritable(self.results_dir, error) from error
 
     def save_result(
         self,
@@ -187,9 +204,10 @@ class BenchmarkResults:
             return Path(same[0])
         if path.parent == Path() and same:
             raise ResultFormatError(f"{path}: more than one result: {', '.join(same)}; name one")
-        raise ResultFormatError(
-            f"{path}: no such result, nor in {self.results_dir}; see agentmem-observe results list"
-        )
+        known = {Path(found).stem: found for found in self.list_results()}
+        close = difflib.get_close_matches(path.name.removesuffix(".json"), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "see agentmem-observe results list"
+        raise ResultFormatError(f"{path}: no such result, nor in {self.results_dir}; {hint}")
 
     def _load(self, path: Path) -> Result:
         return validate_result(read_json(path, ResultFormatError), str(path))
