@@ -251,11 +251,11 @@ class Bench:
             "target": None
             if info is None
             else {
-                "name": info.name,
-                "version": info.version,
-                "capabilities": sorted(info.capabilities),
-                "tiers": list(info.tiers),
-                "notes": dict(info.notes),
+                "name": str(info.name),
+                "version": str(info.version),
+                "capabilities": sorted(map(str, info.capabilities)),
+                "tiers": list(map(str, info.tiers)),
+                "notes": {str(name): str(text) for name, text in info.notes.items()},
             },
         }
 

@@ -11,6 +11,7 @@ from agentmem_observe.errors import BenchmarkError, UsageError, did_you_mean
 PREFIX = "benchmark_"
 CONTEXT_PARAMETER = "bench"
 """A benchmark function with a parameter of this name gets the `Bench` context."""
+_PASSED_OVER = ("_", ".", "test_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def standard_suite() -> Path:
 def discover(suites: Iterable[Path]) -> list[Benchmark]:
     """Find the benchmarks of some directories.
 
-    Files whose names start with ``_`` or ``test_`` are passed over.
+    Files whose names start with ``_``, ``.`` or ``test_`` are passed over.
 
     Args:
         suites: Directories, in order; a later suite replaces a benchmark of the same id.
@@ -64,14 +65,15 @@ def discover(suites: Iterable[Path]) -> list[Benchmark]:
 
     Raises:
         UsageError: If a suite is not a directory.
-        BenchmarkError: If a file is not Python; the message names file and line.
+        BenchmarkError: If a file is not Python, then the message names file and line; or if it
+            cannot be read.
     """
     found: dict[str, Benchmark] = {}
     for suite in suites:
         if not suite.is_dir():
             raise UsageError(f"no such suite directory: {str(suite)!r}; name a directory of *.py")
         for path in sorted(suite.glob("*.py")):
-            if not path.name.startswith(("_", "test_")):
+            if not path.name.startswith(_PASSED_OVER):
                 found.update((benchmark.id, benchmark) for benchmark in _in_file(path))
     return list(found.values())
 
@@ -120,7 +122,12 @@ def _in_file(path: Path) -> Iterator[Benchmark]:
     try:
         module = ast.parse(path.read_bytes(), str(path))
     except SyntaxError as error:
-        raise BenchmarkError(f"{path}:{error.lineno}: not valid Python: {error.msg}") from error
+        where = f"{path}:{error.lineno}" if error.lineno else str(path)
+        raise BenchmarkError(f"{where}: not valid Python: {error.msg}") from error
+    except ValueError as error:
+        raise BenchmarkError(f"{path}: not valid Python: {error}") from error
+    except OSError as error:
+        raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from error
     for node in module.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith(PREFIX):
             yield _described(path, node)

@@ -1,10 +1,12 @@
 """Makes the standard result document out of what is known of a run."""
 
+import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from agentmem_observe.analysis.validity import Evidence, Verdict, judge
+from agentmem_observe.analysis.validity import Evidence, Validity, Verdict, judge
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.supervisor import WorkerRun
@@ -15,6 +17,7 @@ from agentmem_observe.targets.registry import redact
 
 _SEVERITY: dict[Verdict, int] = {"valid": 0, "degraded": 1, "void": 2}
 _WEIGHTY_SHARE = 0.1  # of the measured time: a loop of a millisecond must not judge a whole run
+_DOUBTS: tuple[Verdict, ...] = ("void", "degraded")
 _MOST_REASONS = 5
 
 
@@ -32,7 +35,7 @@ def document(
     facts = run.finished.facts
     validity = _validity(run)
     metadata: dict[str, Any] = {
-        "execution_time": facts.get("execution_time", run.resources.get("sampled_seconds")),
+        "execution_time": facts.get("execution_time", run.noise.get("elapsed_seconds")),
         "params": facts.get("params", request.params),
         "format": FORMAT,
         "status": run.finished.status,
@@ -72,7 +75,8 @@ def _warnings(run: WorkerRun, validity: Mapping[str, Any], beside: int) -> list[
     """Return what a reader must know before any number, most important first."""
     warnings = [*_failures(run.aggregate.outcomes())]
     if validity["verdict"] != "valid":
-        warnings += [f"{validity['verdict']}: {reason}" for reason in validity["reasons"]]
+        first, *others = validity["reasons"]  # the others may be of a milder verdict
+        warnings += [f"{validity['verdict']}: {first}", *others]
     warnings += run.finished.facts.get("warnings", [])
     if beside > 1:
         warnings.append(f"run beside up to {beside - 1} other benchmarks: they disturb each other")
@@ -93,21 +97,32 @@ def _failures(outcomes: Mapping[str, int]) -> Sequence[str]:
 def _validity(run: WorkerRun) -> dict[str, Any]:
     """Judge the run as a whole: by what its loops said of themselves, and by its host."""
     loops = run.finished.facts.get("validities", [])
-    seconds = sum(loop["elapsed_seconds"] for loop in loops)
-    weighty = [loop for loop in loops if loop["elapsed_seconds"] >= _WEIGHTY_SHARE * seconds]
     whole = judge(_evidence(run))
-    verdicts = [(whole.verdict, whole.reasons)]
-    verdicts += [(loop["verdict"], tuple(loop["reasons"])) for loop in weighty]
-    verdicts.sort(key=lambda judged: -_SEVERITY[judged[0]])
-    reasons = dict.fromkeys(reason for _, reasons in verdicts for reason in reasons)
-    counts = {verdict: 0 for verdict in _SEVERITY}
-    for loop in loops:
-        counts[loop["verdict"]] += 1
+    judgements = [whole, _judge_loops(loops)]
+    judgements.sort(key=lambda judgement: -_SEVERITY[judgement.verdict])
+    reasons = dict.fromkeys(reason for judgement in judgements for reason in judgement.reasons)
+    counts = dict.fromkeys(_SEVERITY, 0) | Counter(loop["verdict"] for loop in loops)
     return {
-        "verdict": verdicts[0][0],
+        "verdict": judgements[0].verdict,
         "reasons": list(reasons)[:_MOST_REASONS],
         "loops": counts,
     }
+
+
+def _judge_loops(loops: Sequence[Mapping[str, Any]]) -> Validity:
+    """Return the worst verdict that loops with a weighty share of the measured time deserve.
+
+    Those of one verdict are weighed together: no benchmark of many short loops can hide that all
+    of them are void.
+    """
+    seconds = sum(loop["elapsed_seconds"] for loop in loops)
+    longest_first = sorted(loops, key=lambda loop: -loop["elapsed_seconds"])
+    for verdict in _DOUBTS:
+        bad = [one for one in longest_first if _SEVERITY[one["verdict"]] >= _SEVERITY[verdict]]
+        if bad and sum(one["elapsed_seconds"] for one in bad) >= _WEIGHTY_SHARE * seconds:
+            own = [one["reasons"] for one in bad if one["verdict"] == verdict]
+            return Validity(verdict, tuple(itertools.chain.from_iterable(own)))
+    return Validity("valid")
 
 
 def _evidence(run: WorkerRun) -> Evidence:

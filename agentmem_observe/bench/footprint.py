@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from agentmem_observe.model import Record
-from agentmem_observe.targets.base import MemoryTarget
+from agentmem_observe.targets.base import Capability, MemoryTarget
 
 
 def footprint(target: MemoryTarget, records: Iterable[Record], directory: Path) -> dict[str, Any]:
@@ -35,6 +35,8 @@ def footprint(target: MemoryTarget, records: Iterable[Record], directory: Path) 
     target.maintain()
     resident = _quiet_rss_bytes() - before
     stats = {key: value for key, value in target.stats().items() if key.endswith("_bytes")}
+    info = target.info()
+    tiers = info.tiers if Capability.COUNT in info.capabilities else ()
     disk = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     return {
         "record_count": count,
@@ -43,7 +45,7 @@ def footprint(target: MemoryTarget, records: Iterable[Record], directory: Path) 
         "disk_bytes_per_record": disk / count,
         "rss_to_serialized_ratio": resident / serialized,
         "disk_to_serialized_ratio": disk / serialized,
-        "counted_by_tier": {tier: target.count(tier=tier) for tier in target.info().tiers},
+        "counted_by_tier": {tier: target.count(tier=tier) for tier in tiers},
         "target_bytes_per_record": {key: value / count for key, value in stats.items()},
     }
 

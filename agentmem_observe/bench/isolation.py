@@ -4,33 +4,42 @@ import ctypes
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from agentmem_observe.errors import BenchmarkError
+from agentmem_observe.results.schema import plain
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_TIMERSLACK = 29
 
+_encode = msgspec.msgpack.Encoder().encode
 
-def bind_to_parent() -> None:
+
+def bind_to_parent(parent: int) -> None:
     """Die when the parent process does, and wake from sleeps on time; Linux only.
 
     The kernel lets sleepers oversleep by 50 µs by default; this process asks for 1 ns.
+
+    Args:
+        parent: Process id of the parent, which may have died already.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(_PR_SET_TIMERSLACK, 1)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Call a function in a forked child, so that it starts with a heap that nothing has grown.
 
     Args:
-        function: Returns JSON-like values.
+        function: Returns JSON-like values. What it reports to its `Bench` is lost: return it.
 
     Raises:
         BenchmarkError: If the child raised or died; the message says how.
@@ -38,11 +47,10 @@ def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     receiving, sending = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        os.close(receiving)
-        bind_to_parent()
-        _report_and_exit(function, sending)
+        _report_and_exit(function, sending, parent)
     os.close(sending)
     with os.fdopen(receiving, "rb") as stream:
         answer = stream.read()
@@ -57,12 +65,23 @@ def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _report_and_exit(function: Callable[[], dict[str, Any]], sending: int) -> None:
-    """Send what the function returns, or how it failed, and leave without any clean-up."""
+def _report_and_exit(
+    function: Callable[[], dict[str, Any]], sending: int, parent: int
+) -> NoReturn:
+    """Send what the function returns, or how it failed, and leave without any clean-up.
+
+    Whatever happens it leaves: it must not go on with its copy of the parent's work.
+    """
+    code = 1
     try:
-        answer: dict[str, Any] = {"result": function()}
-    except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {error}"}
-    with os.fdopen(sending, "wb") as stream:
-        stream.write(msgspec.msgpack.encode(answer))
-    os._exit(0)
+        bind_to_parent(parent)
+        try:
+            answer = _encode({"result": plain(function())})
+        except BaseException as error:
+            traceback.print_exc()
+            answer = _encode({"error": f"{type(error).__name__}: {error}"})
+        with os.fdopen(sending, "wb") as stream:
+            stream.write(answer)
+        code = 0
+    finally:
+        os._exit(code)

@@ -19,6 +19,7 @@ from agentmem_observe.bench.document import document
 from agentmem_observe.bench.messages import Progress, Request
 from agentmem_observe.bench.supervisor import run_in_worker
 from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.errors import BenchmarkError
 from agentmem_observe.results.store import BenchmarkResults
 
 
@@ -119,10 +120,13 @@ class BenchmarkRunner:
 
         Raises:
             UsageError: If there is no such benchmark or parameter.
+            BenchmarkError: If the runner was stopped before.
         """
         (benchmark,) = select(discover(self.options.suites), category, benchmark_name)
-        (path,) = self.run([benchmark], params)
-        return path
+        paths = self.run([benchmark], params)
+        if not paths:
+            raise BenchmarkError(f"{benchmark.id} was not run: the runner was stopped")
+        return paths[0]
 
     def run_category(
         self,
@@ -157,12 +161,19 @@ class BenchmarkRunner:
 
         Returns:
             The paths of the result files, by category.
+
+        Raises:
+            UsageError: If there is no such category or parameter.
         """
+        params = params or {}
+        categories = self.discover_benchmarks()
+        for category, benchmarks in categories.items():
+            check_parameters(benchmarks.values(), params.get(category, {}))
+        for category in params:
+            select((one for found in categories.values() for one in found.values()), category)
         return {
-            category: self.run_category(
-                category, (params or {}).get(category), parallel, max_workers
-            )
-            for category in self.discover_benchmarks()
+            category: self.run_category(category, params.get(category), parallel, max_workers)
+            for category in categories
         }
 
     def run(
@@ -185,12 +196,17 @@ class BenchmarkRunner:
         """
         params = params or {}
         check_parameters(benchmarks, params)
-        if workers == 1 or len(benchmarks) == 1:
+        if workers == 1 or len(benchmarks) <= 1:
             paths: Iterable[str | None] = (self._run_one(one, params) for one in benchmarks)
             return [path for path in paths if path is not None]
+        workers = min(workers, len(benchmarks))
         with ThreadPoolExecutor(workers) as pool:
             futures = [pool.submit(self._run_one, one, params, workers) for one in benchmarks]
-            return [path for future in futures if (path := future.result()) is not None]
+            try:
+                return [path for future in futures if (path := future.result()) is not None]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _run_one(
         self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int = 1
@@ -199,7 +215,9 @@ class BenchmarkRunner:
         if self.stopped:
             return None
         self._observer.started(benchmark)
-        with tempfile.TemporaryDirectory(prefix="agentmem-observe-") as directory:
+        with tempfile.TemporaryDirectory(
+            prefix="agentmem-observe-", ignore_cleanup_errors=True
+        ) as directory:
             request = self._request(benchmark, overrides, directory)
             run = run_in_worker(
                 request,
@@ -208,6 +226,11 @@ class BenchmarkRunner:
                 on_progress=lambda progress: self._observer.progressed(benchmark, progress),
             )
         result = document(benchmark, request, run, beside=beside)
+        if Path(directory).exists():
+            result["metadata"]["warnings"].append(
+                f"{directory} could not be removed; something that the benchmark started may "
+                "still write there"
+            )
         path: str = self.results_manager.save_document(result)
         self._observer.ended(benchmark, path, result)
         return path

@@ -6,12 +6,12 @@ import selectors
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -28,7 +28,20 @@ _POLL_SECONDS = 0.2
 _SAMPLE_EVERY_SECONDS = 0.2  # the seeds' interval
 _FAREWELL_SECONDS = 5.0
 _LOG_TAIL_BYTES = 4_000
+_SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # some have none
 _READ_BYTES = 1 << 20
+
+# -P: nothing is imported from the current directory. -u: what was printed before a crash is in the
+# log. faulthandler: so is the stack of a crash in C code.
+_COMMAND = [
+    sys.executable,
+    "-P",
+    "-u",
+    "-X",
+    "faulthandler",
+    "-m",
+    "agentmem_observe.bench.worker",
+]
 
 
 @dataclass(slots=True)
@@ -88,46 +101,48 @@ def run_in_worker(
     """
     run = WorkerRun(_failed("it never started"))
     limits = _Limits(time.monotonic() + time_limit_seconds, time_limit_seconds, stop)
-    log_path = Path(request.directory, "worker.log")
     noise = NoiseProbe()
     quiet = noise.read()
-    with _spawned(request, log_path) as (process, pipe):
-        course = Series(ProcessProbe(process.pid).sample)
-        with Sampler([course], _SAMPLE_EVERY_SECONDS):
-            run.finished = _listen(process, pipe, run, on_progress, limits)
+    with tempfile.TemporaryFile() as log:
+        with _spawned(request, log) as (process, pipe):
+            course = Series(ProcessProbe(process.pid).sample)
+            with Sampler([course], _SAMPLE_EVERY_SECONDS):
+                run.finished = _listen(process, pipe, run, on_progress, limits)
+        run.log_tail = _tail(log)
     run.resources = summarise(course.samples) | course.report()
     own_cpu_seconds = run.resources["cpu_seconds"] or 0.0
     run.noise = noise_between(quiet, noise.read(), own_cpu_seconds=own_cpu_seconds).to_dict()
-    run.log_tail = _tail(log_path)
     return run
 
 
 @contextlib.contextmanager
-def _spawned(request: Request, log_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _spawned(request: Request, log: BinaryIO) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Start a worker; at the end nothing of its process group is left."""
     receiving, sending = os.pipe()
-    try:
-        with log_path.open("wb") as log:
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, receiving)
+        try:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "agentmem_observe.bench.worker", str(sending)],
+                [*_COMMAND, str(sending), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=(sending,),
                 start_new_session=True,
             )
-    finally:
-        os.close(sending)
-    try:
+        finally:
+            os.close(sending)
+        stack.callback(_end, process)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(msgspec.json.encode(request))  # if it died at once, its exit says so
         yield process, receiving
-    finally:
-        os.close(receiving)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _listen(
@@ -153,11 +168,16 @@ def _listen(
         while not last:
             if reason := limits.reached():
                 return _failed(reason)
-            if selector.select(_POLL_SECONDS):
-                data = os.read(pipe, _READ_BYTES)
-                if not data:
-                    return _failed(_how_it_ended(process))
+            # Not its pipe alone tells that the worker has ended: a child of its own may hold it.
+            ended = process.poll() is not None
+            readable = selector.select(0 if ended else _POLL_SECONDS)
+            data = os.read(pipe, _READ_BYTES) if readable else b""
+            if not data and (ended or readable):
+                return _failed(_how_it_ended(process))
+            try:
                 reader.feed(data)
+            except msgspec.MsgspecError as error:
+                return _failed(f"something in the worker wrote into its harness's pipe: {error}")
     return last[0]
 
 
@@ -172,12 +192,11 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
         return "the worker closed its pipe and hung; it was killed"
     if code >= 0:
         return f"the worker ended with exit code {code} before it was done"
-    name = signal.Signals(-code).name
+    name = _SIGNAL_NAMES.get(-code, f"signal {-code}")
     hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
     return f"the worker was killed by {name}{hint}"
 
 
-def _tail(path: Path) -> str:
-    with path.open("rb") as log:
-        log.seek(max(0, path.stat().st_size - _LOG_TAIL_BYTES))
-        return log.read().decode("utf-8", "replace")
+def _tail(log: BinaryIO) -> str:
+    log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+    return log.read().decode("utf-8", "replace")

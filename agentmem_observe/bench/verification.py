@@ -1,5 +1,6 @@
 """Whether a target kept what it acknowledged: read back, counted, and found by search."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,24 @@ class Verification:
     figures: dict[str, Any]
     warnings: list[str]
 
+    def report_failures(self, questions: str, failures: Counter[str]) -> None:
+        """Warn of what the target failed to answer.
+
+        Args:
+            questions: What it was asked, in the plural.
+            failures: How often it raised, by type.
+        """
+        if failures:
+            types = ", ".join(f"{count} {name}" for name, count in failures.most_common())
+            self.warnings.append(f"{questions} to verify what was stored failed: {types}")
+
 
 def verify_stored(
     target: MemoryTarget, records: Sequence[Record], ids: Sequence[str], seed: int
 ) -> Verification:
     """Check that records which a target acknowledged are there, equal, counted and findable.
+
+    What the target fails to answer is reported; it speaks neither for nor against a record.
 
     Args:
         target: The target that acknowledged them; holds nothing else of these agents.
@@ -59,8 +73,12 @@ def verify_stored(
 
 
 def is_kept(sent: Record, found: Record) -> bool:
-    """Return whether a record came back with what was stored in it."""
-    return found.content == sent.content and found.state == sent.state
+    """Return whether a record came back as the same agent's, with what was stored in it."""
+    return (found.agent_id, found.content, found.state) == (
+        sent.agent_id,
+        sent.content,
+        sent.state,
+    )
 
 
 def _sample(random: np.random.Generator, places: list[int], most: int) -> list[int]:
@@ -77,9 +95,14 @@ def _read_back(
     verification: Verification,
 ) -> None:
     lost = wrong = 0
+    failures: Counter[str] = Counter()
     for place in places:
         sent = records[place]
-        found = target.retrieve(sent.agent_id, ids[place])
+        try:
+            found = target.retrieve(sent.agent_id, ids[place])
+        except Exception as error:
+            failures[type(error).__name__] += 1
+            continue
         if found is None:
             lost += 1
         elif not is_kept(sent, found):
@@ -87,12 +110,14 @@ def _read_back(
         else:
             continue
         verification.unkept.append(place)
-    verification.figures |= {"read_back": len(places), "lost": lost, "changed": wrong}
+    read_back = len(places) - failures.total()
+    verification.figures |= {"read_back": read_back, "lost": lost, "changed": wrong}
     if lost or wrong:
         verification.warnings.append(
-            f"of {len(places)} stores that were acknowledged, {lost} are gone and {wrong} came "
+            f"of {read_back} stores that were acknowledged, {lost} are gone and {wrong} came "
             "back changed"
         )
+    verification.report_failures("reads", failures)
 
 
 def _count(
@@ -103,16 +128,22 @@ def _count(
     verification: Verification,
 ) -> None:
     expected = len({(records[place].agent_id, ids[place]) for place in acknowledged})
-    agents = {records[place].agent_id for place in acknowledged}
-    counted = sum(target.count(agent) for agent in sorted(agents))
+    lost = verification.figures.get("lost", 0)
+    agents = sorted({records[place].agent_id for place in acknowledged})
+    tiers = target.info().tiers
+    try:
+        counted = sum(target.count(agent) for agent in agents)
+        by_tier = {tier: sum(target.count(agent, tier) for agent in agents) for tier in tiers}
+    except Exception as error:
+        verification.report_failures("counts", Counter([type(error).__name__]))
+        return
     verification.figures["counted"] = counted
-    if tiers := target.info().tiers:
-        verification.figures["counted_by_tier"] = {
-            tier: sum(target.count(agent, tier) for agent in agents) for tier in tiers
-        }
-    if counted != expected:
+    if tiers:
+        verification.figures["counted_by_tier"] = by_tier
+    if counted != expected - lost:
         verification.warnings.append(
-            f"the target counts {counted} records where {expected} were stored"
+            f"the target counts {counted} records where {expected} were stored, of which {lost} "
+            "were found to be gone"
         )
 
 
@@ -124,15 +155,21 @@ def _search(
     verification: Verification,
 ) -> None:
     found = 0
+    failures: Counter[str] = Counter()
     for place in places:
         sent = records[place]
         query = sent.state if sent.state is not None else sent.content
-        hits = target.search(sent.agent_id, query, 1, vector=sent.vector)
+        try:
+            hits = target.search(sent.agent_id, query, 1, vector=sent.vector)
+        except Exception as error:
+            failures[type(error).__name__] += 1
+            continue
         found += bool(hits) and hits[0].record_id == ids[place]
-    if not places:
+    verification.report_failures("searches", failures)
+    if not (answered := len(places) - failures.total()):
         return
-    verification.figures["self_recall_ratio"] = found / len(places)
-    if found < len(places):
+    verification.figures["self_recall_ratio"] = found / answered
+    if found < answered:
         verification.warnings.append(
-            f"{len(places) - found} of {len(places)} stored states do not find themselves first"
+            f"{answered - found} of {answered} stored states do not find themselves first"
         )

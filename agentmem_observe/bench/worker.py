@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from pathlib import Path
@@ -22,24 +22,34 @@ from agentmem_observe.bench.discover import CONTEXT_PARAMETER, PREFIX, standard_
 from agentmem_observe.bench.isolation import bind_to_parent
 from agentmem_observe.bench.messages import Finished, Progress, Request, write_message
 from agentmem_observe.bench.overhead import timed_operation_cost
-from agentmem_observe.errors import AgentMemObserveError, BenchmarkError
+from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ResultFormatError
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.results.schema import plain
 from agentmem_observe.workload.driver import DriverOptions
 
 _REPORT_EVERY_SECONDS = 0.25
+_COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def main() -> None:
     """Read a request from standard input, run it, write messages to the given descriptor."""
-    bind_to_parent()
+    bind_to_parent(int(sys.argv[2]))
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     with os.fdopen(int(sys.argv[1]), "wb") as stream:
         reporter = Reporter(stream)
         finished = run(request, reporter)
         reporter.flush()
+        send(stream, finished)
+
+
+def send(stream: BinaryIO, finished: Finished) -> None:
+    """Write the last message; what cannot be sent turns it into a failure that says so."""
+    try:
         write_message(stream, finished)
+    except (TypeError, ValueError, OverflowError) as error:
+        reason = f"what the benchmark returned, or says of itself, cannot be sent: {error}"
+        write_message(stream, Finished("failed", ascii(reason)[1:-1], {}, {}))
 
 
 class Reporter:
@@ -47,12 +57,15 @@ class Reporter:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
+        self._process = os.getpid()
         self._pending = Aggregate()
         self._progress = (0.0, 0.0, "")
         self._sent_at = 0.0
 
     def __call__(self, done: float, total: float, phase: str, measured: Aggregate) -> None:
         """Take progress and a delta; a `bench.context.Report`."""
+        if os.getpid() != self._process:
+            return  # a forked copy: what is pending here is sent by the original too
         self._pending.merge(measured)
         new_phase = phase != self._progress[2]
         self._progress = (done, total, phase)
@@ -76,31 +89,31 @@ def run(request: Request, reporter: Reporter) -> Finished:
         seed=request.seed,
         driver=DriverOptions(timeout_seconds=request.timeout_seconds),
     )
-    function = params = None
+    params = request.params
     results: dict[str, Any] = {}
     status, reason, trace = "ok", "", ""
     process = psutil.Process()
     rss_before = process.memory_info().rss
-    began, cpu_began = time.perf_counter(), time.process_time()
+    began, cpu_began = time.perf_counter(), _cpu_seconds()
     with GcPauses() as gc_pauses:
         try:
             function = load_function(Path(request.path), request.name)
             params, arguments = bind(function, request.params, bench)
             rss_before = process.memory_info().rss
-            began, cpu_began = time.perf_counter(), time.process_time()
+            began, cpu_began = time.perf_counter(), _cpu_seconds()
             results = checked(function(**arguments), request.name)
         except SkipBenchmark as skip:
             status, reason = "skipped", str(skip)
         except AgentMemObserveError as error:
             status, reason = "failed", str(error)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             status, reason = "failed", f"{type(error).__name__}: {error}"
             trace = traceback.format_exc()
         execution_time = time.perf_counter() - began
-        cpu_seconds = time.process_time() - cpu_began
+        cpu_seconds = _cpu_seconds() - cpu_began
     facts = {
         "execution_time": execution_time,
-        "params": plain(params or request.params),
+        "params": _shown(params),
         "cpu_seconds": cpu_seconds,
         "rss_before_bytes": rss_before,
         "rss_after_bytes": process.memory_info().rss,
@@ -109,6 +122,23 @@ def run(request: Request, reporter: Reporter) -> Finished:
         **bench.facts(),
     }
     return Finished(status, reason, results, facts, trace)
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU time of this process, and of those of its children that it waited for."""
+    times = os.times()
+    return time.process_time() + times.children_user + times.children_system
+
+
+def _shown(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON values; a default that JSON does not have as its ``repr``."""
+    shown: dict[str, Any] = {}
+    for name, value in params.items():
+        try:
+            shown[name] = plain(value)
+        except ResultFormatError:
+            shown[name] = repr(value)
+    return shown
 
 
 class _LazyAnnotations(SourceFileLoader):
@@ -159,7 +189,7 @@ def bind(
     effective = {
         name: arguments.get(name, parameter.default)
         for name, parameter in declared.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD and name != CONTEXT_PARAMETER
+        if parameter.kind not in _COLLECTING and name != CONTEXT_PARAMETER
     }
     missing = [name for name, value in effective.items() if value is inspect.Parameter.empty]
     if missing:
