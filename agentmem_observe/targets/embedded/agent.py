@@ -86,13 +86,13 @@ class AgentMemory:
                 self._put_into_ltm(ids, records, vectors)
                 return
             held_tier = self._held_tier(tier)
+            if tier == "im":
+                records = self._compressed(records)
             self._make_room(held_tier, sum(record_id not in held_tier for record_id in ids))
             for record_id, held in zip(ids, records, strict=True):
                 # The version on disk, if any, stays there until this one replaces it on disk.
                 held.number = self._forget(record_id)
-            if tier == "im":
-                records = self._compressed(records)
-            held_tier.put(ids, records, vectors)
+            held_tier.put(ids, records, *held_tier.shelf.codec.encode(vectors))
 
     def retrieve(self, record_id: str) -> Record | None:
         """Return a record, with its vector as near as its tier keeps it."""
@@ -178,7 +178,7 @@ class AgentMemory:
                 for row in rows
             ]
             held_tier = self._held_tier(tier)
-            held_tier.put(ids, records, held_tier.shelf.codec.decode(codes, scales))
+            held_tier.put(ids, records, codes, scales)
 
     def save(self) -> None:
         """Write STM and IM to disk, in place of older versions, in one transaction."""
@@ -188,9 +188,7 @@ class AgentMemory:
             held: list[Held] = []
             for tier in (self.stm, self.im):
                 ids, records = list(tier.records), list(tier.records.values())
-                codec = tier.shelf.codec
-                codes, scales = codec.encode(tier.shelf.vectors(ids))
-                coded = codec.name, codes, scales
+                coded = tier.shelf.codec.name, *tier.shelf.coded(ids)
                 rows += rows_of(self.agent_id, tier.name, ids, records, coded, now_ns)
                 held += records
             if not rows:
@@ -270,12 +268,10 @@ class AgentMemory:
         for start in range(0, len(ids), step):
             part = ids[start : start + step]
             records = self._compressed([source.records[record_id] for record_id in part])
-            vectors = source.shelf.vectors(part)
-            if destination == "ltm":
-                self.ltm.put(part, records, vectors)
-            else:
+            if destination == "im":
                 self._make_room(self.im, len(part))
-                self.im.put(part, records, vectors)
+            older = self.im if destination == "im" else self.ltm
+            older.put(part, records, *_coded(source.shelf, part, older.shelf.codec))
             for record_id in part:
                 source.remove(record_id)
 
@@ -285,7 +281,7 @@ class AgentMemory:
             for tier in (self.stm, self.im):
                 if record_id in tier:
                     held.number = tier.records[record_id].number
-        self.ltm.put(ids, records, vectors)
+        self.ltm.put(ids, records, *self.ltm.shelf.codec.encode(vectors))
         for record_id in ids:
             for tier in (self.stm, self.im):
                 if record_id in tier:
@@ -297,6 +293,11 @@ class AgentMemory:
             Held(compress(held.payload), held.step, held.importance, held.stored_ns, held.number)
             for held in records
         ]
+
+
+def _coded(shelf: Shelf, ids: Sequence[str], codec: Codec) -> tuple[CodeMatrix, Vector]:
+    """Return code rows of records on a shelf as another codec makes them."""
+    return shelf.coded(ids) if shelf.codec is codec else codec.encode(shelf.vectors(ids))
 
 
 def _nanoseconds(seconds: float | None) -> int | None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agentmem_observe.targets.embedded.codes import Codec, Matrix
+from agentmem_observe.model import Vector
+from agentmem_observe.targets.embedded.codes import Codec, CodeMatrix
 from agentmem_observe.targets.embedded.shelf import Shelf
 
 
@@ -55,11 +56,13 @@ class HeldTier:
     def __contains__(self, record_id: object) -> bool:
         return record_id in self.records
 
-    def put(self, ids: Sequence[str], records: Sequence[Held], vectors: Matrix) -> None:
-        """Take in records that are not here."""
+    def put(
+        self, ids: Sequence[str], records: Sequence[Held], codes: CodeMatrix, scales: Vector
+    ) -> None:
+        """Take in records that are not here, with their code rows."""
         if not ids:
             return
-        self.shelf.add(ids, *self.shelf.codec.encode(vectors))
+        self.shelf.add(ids, codes, scales)
         self.records.update(zip(ids, records, strict=True))
         self.payload_bytes += sum(len(held.payload) for held in records)
         if self._age_ns is not None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from agentmem_observe.model import Vector
-from agentmem_observe.targets.embedded.codes import CodeMatrix, Matrix
+from agentmem_observe.targets.embedded.codes import CodeMatrix
 from agentmem_observe.targets.embedded.held import Held
 from agentmem_observe.targets.embedded.shelf import Shelf
 from agentmem_observe.targets.embedded.table import Row, Table
@@ -35,15 +35,16 @@ class LongTerm:
     def __contains__(self, record_id: object) -> bool:
         return record_id in self.shelf
 
-    def put(self, ids: Sequence[str], records: Sequence[Held], vectors: Matrix) -> None:
+    def put(
+        self, ids: Sequence[str], records: Sequence[Held], codes: CodeMatrix, scales: Vector
+    ) -> None:
         """Write records to disk, in place of their older versions, then take them in.
 
         On return they are committed: LTM has acknowledged them. Records that are here already are
         replaced.
         """
-        codec = self.shelf.codec
-        codes, scales = codec.encode(vectors)
-        rows = rows_of(self.agent_id, "ltm", ids, records, (codec.name, codes, scales))
+        coded = self.shelf.codec.name, codes, scales
+        rows = rows_of(self.agent_id, "ltm", ids, records, coded)
         replaced = [held.number for held in records if held.number]
         replaced += [self.shelf.number(record_id) for record_id in ids if record_id in self.shelf]
         numbers = self._table.replace(rows, replaced)
@@ -66,7 +67,7 @@ class LongTerm:
     def recode_rows(self) -> None:
         """Write the shelf's codes over those on disk, after the shelf has a new codec."""
         codec, ids = self.shelf.codec, list(self.shelf)
-        codes, scales = codec.encode(self.shelf.vectors(ids))
+        codes, scales = self.shelf.coded(ids)
         self._table.recode(
             codec.name,
             [

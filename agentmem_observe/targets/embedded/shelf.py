@@ -153,15 +153,19 @@ class Shelf:
         self._id_bytes -= sys.getsizeof(record_id)
         self._bury([place])
 
-    def vectors(self, ids: Sequence[str]) -> Matrix:
-        """Return the decoded vectors of records on the shelf, shape (n, dimensions)."""
+    def coded(self, ids: Sequence[str]) -> tuple[CodeMatrix, Vector]:
+        """Return the code rows and scales of records on the shelf."""
         codes = np.empty((len(ids), self.codec.width), self.codec.dtype)
         scales = np.empty(len(ids), np.float32)
         for at, record_id in enumerate(ids):
             place = self._places[record_id]
             block, row = self._blocks[place >> _ROW_BITS], place & (BLOCK_ROWS - 1)
             codes[at], scales[at] = block.codes[row], block.scales[row]
-        return self.codec.decode(codes, scales)
+        return codes, scales
+
+    def vectors(self, ids: Sequence[str]) -> Matrix:
+        """Return the decoded vectors of records on the shelf, shape (n, dimensions)."""
+        return self.codec.decode(*self.coded(ids))
 
     def views(self, query: Vector) -> list[View]:
         """Return what a search for ``query`` has to scan: here, everything."""
