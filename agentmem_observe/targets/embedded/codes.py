@@ -1,5 +1,6 @@
 """How vectors become rows: float32, int8 with a scale per row, or learned linear codes."""
 
+import math
 import zlib
 from typing import Any, Protocol, TypeAlias
 
@@ -80,20 +81,19 @@ class Int8Codec:
 
     def __init__(self, dimensions: int) -> None:
         self.width = dimensions
-        self._rotation = _rotation(dimensions)
+        self._rotation = _Rotation(dimensions)
 
     def encode(self, vectors: Matrix) -> tuple[CodeMatrix, Vector]:
         """Return bytes in [-127, 127] and the scale that gives each row's largest 127."""
-        return _quantised(vectors @ self._rotation.T)
+        return _quantised(self._rotation.apply(vectors))
 
     def decode(self, codes: CodeMatrix, scales: Vector) -> Matrix:
         """Return the vectors, rotated back."""
-        vectors: Matrix = _dequantised(codes, scales) @ self._rotation
-        return vectors
+        return self._rotation.undo(_dequantised(codes, scales))
 
     def project(self, query: Vector) -> tuple[Vector, float]:
         """Return the rotated query: it stays float32."""
-        return self._rotation @ query, 0.0
+        return self._rotation.apply(query[None])[0], 0.0
 
 
 class LinearCodec:
@@ -246,15 +246,38 @@ def _dequantised(codes: CodeMatrix, scales: Vector) -> Matrix:
     return codes.astype(np.float32) * scales[:, None]
 
 
-def _rotation(dimensions: int) -> Matrix:
-    """Return an orthogonal matrix, the same for ever: codes on disk depend on it."""
-    rows = np.arange(dimensions)
-    cosines = np.sqrt(2 / dimensions) * np.cos(
-        np.pi / dimensions * np.outer(rows, np.arange(dimensions) + 0.5)
-    )
-    cosines[0] /= np.sqrt(2)
-    signs = np.array([1 - 2 * (zlib.crc32(b"%d" % place) >> 31) for place in rows])
-    return np.ascontiguousarray(cosines * signs, dtype=np.float32)
+class _Rotation:
+    """Random signs and a two-dimensional cosine transform; codes on disk depend on it for ever.
+
+    A vector is seen as a table of ``rows`` by ``columns``, as square as its length allows, which
+    takes a tenth of the work of one large matrix.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        columns = max(n for n in range(1, math.isqrt(dimensions) + 1) if dimensions % n == 0)
+        signs = [1 - 2 * (zlib.crc32(b"%d" % place) >> 31) for place in range(dimensions)]
+        self._signs = np.array(signs, np.float32)
+        self._left = _cosines(dimensions // columns)
+        self._right = _cosines(columns)
+
+    def apply(self, vectors: Matrix) -> Matrix:
+        tables = (vectors * self._signs).reshape(-1, len(self._left), len(self._right))
+        rotated = self._left @ (tables @ self._right.T)
+        return rotated.reshape(vectors.shape).astype(np.float32, copy=False)
+
+    def undo(self, vectors: Matrix) -> Matrix:
+        tables = vectors.reshape(-1, len(self._left), len(self._right))
+        rotated = self._left.T @ (tables @ self._right)
+        return (rotated.reshape(vectors.shape) * self._signs).astype(np.float32, copy=False)
+
+
+def _cosines(size: int) -> Matrix:
+    """Return the orthonormal cosine transform (DCT-II) of vectors of this length."""
+    angles = np.pi / size * np.outer(np.arange(size), np.arange(size) + 0.5)
+    rows = np.sqrt(2 / size) * np.cos(angles)
+    rows[0] /= np.sqrt(2)
+    cosines: Matrix = rows.astype(np.float32)
+    return cosines
 
 
 def _principal_components(scatter: npt.NDArray[np.float64]) -> Matrix:
