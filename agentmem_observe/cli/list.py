@@ -1,13 +1,17 @@
 """``agentmem-observe list``."""
 
+import ast
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from agentmem_observe.bench.discover import Benchmark, discover, select, standard_suite
+from agentmem_observe.config import BenchmarkConfig
 
 
 @click.command("list")
@@ -32,15 +36,36 @@ def list_benchmarks(category: str | None, suites: tuple[Path, ...], as_json: boo
         table.add_column(heading, overflow="fold")
     for benchmark in benchmarks:
         parameters = ", ".join(
-            f"{name}={default}" if default else name
-            for name, default in benchmark.parameters.items()
+            name if value is None else f"{name}={json.dumps(value, separators=(',', ':'))}"
+            for name, value in _defaults(benchmark).items()
         )
-        table.add_row(
-            benchmark.category,
-            benchmark.name,
-            f"{benchmark.summary}\n[dim]{parameters}[/dim]" if parameters else benchmark.summary,
-        )
+        about = Text(benchmark.summary)
+        if parameters:
+            about.append(f"\n{parameters}", style="dim")
+        table.add_row(benchmark.category, benchmark.name, about)
     Console().print(table, highlight=False)
+
+
+def _defaults(benchmark: Benchmark) -> dict[str, Any]:
+    """Return what each parameter is unless it is set; None where nothing is known.
+
+    As JSON values: what is printed can be given to ``--params``.
+    """
+    configured = BenchmarkConfig().params_for(benchmark.category, benchmark.parameters)
+    return {
+        name: configured[name] if name in configured else _value(source)
+        for name, source in benchmark.parameters.items()
+    }
+
+
+def _value(source: str) -> Any:
+    """Return a literal's value; the source text itself of what is no literal."""
+    if not source:
+        return None
+    try:
+        return json.loads(json.dumps(ast.literal_eval(source)))
+    except (ValueError, TypeError):
+        return source
 
 
 def _as_dict(benchmark: Benchmark) -> dict[str, object]:
@@ -48,6 +73,6 @@ def _as_dict(benchmark: Benchmark) -> dict[str, object]:
         "category": benchmark.category,
         "benchmark": benchmark.name,
         "summary": benchmark.summary,
-        "parameters": benchmark.parameters,
+        "parameters": _defaults(benchmark),
         "path": str(benchmark.path),
     }

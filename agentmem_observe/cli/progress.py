@@ -9,17 +9,10 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import (
-    Progress as RichProgress,
-)
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Column
+from rich.text import Text
 
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Progress
@@ -31,44 +24,91 @@ _MARKS = {"ok": "ok", "skipped": "skipped", "failed": "FAILED"}
 
 
 @contextmanager
-def progress_display(total: int) -> Iterator[Observer]:
+def progress_display(total: int, *, warnings: bool) -> Iterator[Observer]:
     """Yield an observer that shows progress on standard error.
 
     Args:
         total: How many benchmarks will run.
+        warnings: Whether to show the warnings of each result too; not needed where the results
+            themselves will be shown.
     """
     if not sys.stderr.isatty():
-        yield Lines(total)
+        yield Lines(total, warnings=warnings)
         return
-    with RichProgress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[phase]}"),
-        console=Console(stderr=True),
-    ) as display:
-        yield Bars(display, total)
+    console = Console(stderr=True)
+    console.width -= len("^C ")  # room for its echo: a wrapped line would leave a bar behind
+    with RichProgress(*_columns(), console=console) as display:
+        yield Bars(display, total, warnings=warnings)
 
 
-def outcome_lines(path: str, result: Mapping[str, Any]) -> list[str]:
-    """Return what there is to say when a run has ended, its doubts included."""
+class _Phase(ProgressColumn):
+    """What a run is doing; the only column that gives way on a narrow terminal."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["phase"], style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _columns() -> list[ProgressColumn]:
+    def firm() -> Column:
+        return Column(no_wrap=True)
+
+    return [
+        TextColumn("{task.description}", style="bold", markup=False, table_column=firm()),
+        BarColumn(bar_width=12, table_column=firm()),
+        TextColumn("{task.percentage:>3.0f}%", table_column=firm()),
+        TextColumn("left", table_column=firm()),
+        TimeRemainingColumn(table_column=firm()),
+        _Phase(),
+    ]
+
+
+def outcome_lines(
+    path: str, result: Mapping[str, Any], number: str, *, warnings: bool
+) -> list[str]:
+    """Return what there is to say when a run has ended.
+
+    Args:
+        path: Its result file.
+        result: The result.
+        number: Which of how many it is.
+        warnings: Whether to show its warnings, or only the verdict.
+    """
     metadata = result["metadata"]
     took = format_seconds(metadata["execution_time"] or 0.0)
+    mark = _MARKS[metadata["status"]]
+    if metadata["status"] == "ok":
+        mark += f", {metadata['validity']['verdict']},"
     name = f"{result['category']}.{result['benchmark']}"
-    lines = [f"{name}: {_MARKS[metadata['status']]} in {took}. Wrote {path}"]
+    lines = [f"{number} {name}: {mark} in {took}. Wrote {path}"]
     if reason := metadata.get("reason"):
         lines.append(f"  {reason}")
-    lines += [f"  warning: {warning}" for warning in metadata["warnings"]]
+    if warnings:
+        lines += [f"  warning: {warning}" for warning in metadata["warnings"]]
     return lines
 
 
-class Bars(Observer):
+class _Counting(Observer):
+    """Knows how many runs have ended; they end in threads of their own."""
+
+    def __init__(self, total: int, *, warnings: bool) -> None:
+        self._total = total
+        self._warnings = warnings
+        self._ended = 0
+        self._lock = threading.Lock()
+
+    def outcome(self, path: str, result: Mapping[str, Any]) -> list[str]:
+        """Count one more and return what there is to say of it."""
+        with self._lock:
+            self._ended += 1
+            number = f"[{self._ended}/{self._total}]"
+        return outcome_lines(path, result, number, warnings=self._warnings)
+
+
+class Bars(_Counting):
     """One bar per run, on a terminal."""
 
-    def __init__(self, display: RichProgress, total: int) -> None:
+    def __init__(self, display: RichProgress, total: int, *, warnings: bool) -> None:
+        super().__init__(total, warnings=warnings)
         self._display = display
         self._tasks: dict[str, TaskID] = {}
 
@@ -88,19 +128,17 @@ class Bars(Observer):
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         """Replace the bar by what came of it."""
         self._display.remove_task(self._tasks.pop(benchmark.id))
-        for line in outcome_lines(path, result):
+        for line in self.outcome(path, result):
             self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-class Lines(Observer):
+class Lines(_Counting):
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
-        self._ended = 0
+    def __init__(self, total: int, *, warnings: bool) -> None:
+        super().__init__(total, warnings=warnings)
         self._began: dict[str, float] = {}
         self._said: dict[str, float] = {}
-        self._lock = threading.Lock()
 
     def started(self, benchmark: Benchmark) -> None:
         """Say so."""
@@ -122,10 +160,7 @@ class Lines(Observer):
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         """Say what came of it."""
-        with self._lock:
-            self._ended += 1
-        first, *more = outcome_lines(path, result)
-        self._say("\n".join([f"[{self._ended}/{self._total}] {first}", *more]))
+        self._say("\n".join(self.outcome(path, result)))
 
     def _say(self, text: str) -> None:
         click.echo(text, err=True)

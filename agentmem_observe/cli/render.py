@@ -1,6 +1,8 @@
 """One result as people read it: verdict and warnings first, then tables of its figures."""
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -9,7 +11,6 @@ from rich.text import Text
 
 from agentmem_observe.units import format_bytes, format_rate, format_seconds
 
-_MOST_COLUMNS = 8
 _COLOURS = {"valid": "green", "degraded": "yellow", "void": "red"}
 _PREFERRED = (
     "throughput_ops_per_second",
@@ -21,7 +22,7 @@ _PREFERRED = (
     "service_time_p99_seconds",
     "service_time_max_seconds",
 )
-"""Shown first where a row has more figures than fit; the file has them all."""
+"""Kept, in this order, where a row has more figures than fit; the file has them all."""
 _FORMATS: tuple[tuple[str, Callable[[float], str]], ...] = (
     ("_per_second", format_rate),
     ("_bytes_per_record", format_bytes),
@@ -32,28 +33,50 @@ _FORMATS: tuple[tuple[str, Callable[[float], str]], ...] = (
 _NOT_ROWS = ("outcomes", "verification")
 """Levels that only matter when something is wrong, and then the warnings say so."""
 
+_GAP = 2
+"""Between two columns."""
+_NARROWEST = 8
+"""Headings are not broken into shorter lines than this."""
+
 Row = tuple[tuple[str, ...], dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One figure, as text.
+
+    Attributes:
+        heading: Its name, in as many lines as it takes.
+        cells: Its value in each row.
+        width: Of the widest of all these.
+    """
+
+    heading: str
+    cells: list[str]
+    width: int
+
+
 def render_result(result: Mapping[str, Any]) -> None:
-    """Print a result on standard output.
+    """Print a result on standard output, a blank line after each table.
 
     Args:
         result: A valid result document, of this format or an older one.
     """
     console = Console()
+    # What is not on a terminal is searched by line, so there a line stays one.
+    whole_lines = not console.is_terminal
     metadata = result["metadata"]
     verdict = metadata.get("validity", {}).get("verdict", "")
     heading = Text(f"{result['category']}.{result['benchmark']}", style="bold")
     heading.append(f"  {result['timestamp']}  {metadata.get('status', '')}  ", style="not bold")
     heading.append(verdict, style=_COLOURS.get(verdict, ""))
-    console.print(heading)
+    console.print(heading, soft_wrap=whole_lines)
     if reason := metadata.get("reason"):
-        console.print(Text(reason, style="red"))
+        console.print(Text(reason, style="red"), soft_wrap=whole_lines)
     for warning in metadata.get("warnings", []):
-        console.print(Text(f"warning: {warning}", style="yellow"))
+        console.print(Text(f"warning: {warning}", style="yellow"), soft_wrap=whole_lines)
     for rows in _by_shape(_rows(result["results"])):
-        console.print(_table(rows), highlight=False)
+        _print_table(console, rows)
 
 
 def _rows(figures: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[Row]:
@@ -84,21 +107,56 @@ def _by_shape(rows: Iterator[Row]) -> list[list[Row]]:
     return [table for _, table in tables]
 
 
-def _table(rows: list[Row]) -> Table:
+def _print_table(console: Console, rows: list[Row]) -> None:
+    """Print one table, of those figures that fit, and name those that do not."""
+    title, labels = _labels(rows)
+    columns = _columns(rows)
+    left = console.width - max(map(len, labels))
+    shown: list[_Column] = []
+    for column in columns:
+        if column.width + _GAP <= left or not shown:
+            shown.append(column)
+            left -= column.width + _GAP
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="dim")
+    table.add_column(Text(title), vertical="bottom", overflow="fold")
+    for column in shown:
+        table.add_column(column.heading, justify="right", vertical="bottom", no_wrap=True)
+    for place, label in enumerate(labels):
+        table.add_row(label, *(column.cells[place] for column in shown))
+    console.print(table, highlight=False, markup=False)
+    if hidden := [" ".join(column.heading.split()) for column in columns if column not in shown]:
+        rest = Text(f"not shown: {', '.join(hidden)}", style="dim")
+        console.print(rest, soft_wrap=not console.is_terminal)
+    console.print()
+
+
+def _labels(rows: list[Row]) -> tuple[str, list[str]]:
+    """Return a table's title and what each row is called.
+
+    What all rows end in says what the table is about.
+    """
+    last = {path[-1:] for path, _ in rows}
+    if len(rows) == 1 or len(last) > 1:
+        return "", [" ".join(path) for path, _ in rows]
+    return " ".join(last.pop()).replace("_", " "), [" ".join(path[:-1]) for path, _ in rows]
+
+
+def _columns(rows: list[Row]) -> list[_Column]:
+    """Return all figures of some rows, the most important first."""
     names = dict.fromkeys(name for _, figures in rows for name in figures)
-    columns = [name for name in _PREFERRED if name in names]
-    columns += [name for name in names if name not in columns]
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("", no_wrap=True)
-    for name in columns[:_MOST_COLUMNS]:
-        table.add_column(_heading(name), justify="right", vertical="bottom")
-    for path, figures in rows:
-        cells = (
+    order = [name for name in _PREFERRED if name in names]
+    order += [name for name in names if name not in order]
+    columns = []
+    for name in order:
+        cells = [
             _cell(figures[name], (*path, name)) if name in figures else "-"
-            for name in columns[:_MOST_COLUMNS]
-        )
-        table.add_row(" ".join(path), *cells)
-    return table
+            for path, figures in rows
+        ]
+        words = _heading(name).split()
+        width = max(_NARROWEST, *map(len, cells), *map(len, words))
+        lines = textwrap.wrap(" ".join(words), width)
+        columns.append(_Column("\n".join(lines), cells, max(map(len, [*cells, *lines]))))
+    return columns
 
 
 def _heading(name: str) -> str:

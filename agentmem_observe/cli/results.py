@@ -1,6 +1,7 @@
 """``agentmem-observe results``: list and show result files."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,17 +47,20 @@ def list_results(
         click.echo(f"No results in {results_dir}; make some with: agentmem-observe run", err=True)
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("timestamp", "category", "benchmark", "status", "validity", "took", "path"):
-        table.add_column(heading, no_wrap=heading != "path", overflow="fold")
+    for heading in ("result", "status", "validity", "took"):
+        table.add_column(heading, no_wrap=heading != "result", overflow="fold")
     for row in rows:
         took = row["execution_time"]
         table.add_row(
-            *(row[key] or "-" for key in ("timestamp", "category", "benchmark", "status")),
+            str(Path(row["path"]).relative_to(results_dir).with_suffix("")),
+            row["status"] or "-",
             row["validity"] or "-",
             "-" if took is None else format_seconds(took),
-            row["path"],
         )
     Console().print(table, highlight=False, markup=False)
+    for row in rows:
+        if row["error"]:
+            click.echo(f"damaged: {row['error']}", err=True)
 
 
 @results.command()

@@ -133,7 +133,7 @@ def run(
     )
     store = BenchmarkResults(config.output_dir)
     store.prepare()
-    with progress_display(len(chosen)) as observer:
+    with progress_display(len(chosen), warnings="json" in exports) as observer:
         runner = BenchmarkRunner(config, store, options=options, observer=observer)
         with _stop_on_signals(runner):
             paths = runner.run(chosen, overrides, workers=workers if parallel else 1)

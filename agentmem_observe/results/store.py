@@ -31,7 +31,6 @@ _CURES = {
     errno.EACCES: "make it writable or choose another output directory",
     errno.EPERM: "make it writable or choose another output directory",
     errno.EEXIST: "name a directory",
-    errno.ENOTDIR: "name a directory",
     errno.EROFS: "choose an output directory that is not read-only",
 }
 
