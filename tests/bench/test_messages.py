@@ -2,7 +2,7 @@
 
 import io
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem_observe.bench.messages import (
@@ -31,6 +31,7 @@ def written(sent: list[Message]) -> bytes:
     return stream.getvalue()
 
 
+@settings(deadline=None)
 @given(st.lists(messages, max_size=4), st.data())
 def test_messages_survive_any_splitting_of_the_stream(
     sent: list[Message], data: st.DataObject
