@@ -124,8 +124,6 @@ def _in_file(path: Path) -> Iterator[Benchmark]:
     except SyntaxError as error:
         where = f"{path}:{error.lineno}" if error.lineno else str(path)
         raise BenchmarkError(f"{where}: not valid Python: {error.msg}") from error
-    except ValueError as error:
-        raise BenchmarkError(f"{path}: not valid Python: {error}") from error
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from error
     for node in module.body:

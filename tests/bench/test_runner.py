@@ -311,6 +311,20 @@ def test_a_directory_that_cannot_be_removed_costs_no_result(
     left.rmdir()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")
+def test_a_worker_that_cannot_be_started_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentmem_observe.bench.supervisor._COMMAND", ["/no/such/python"])
+    chosen = runner(tmp_path, SEEDS_PATTERN)
+    before = os.listdir("/proc/self/fd")
+
+    with pytest.raises(FileNotFoundError):
+        chosen.run_category("own")
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
 # --- stopping ---
 
 ENDLESS = """
