@@ -115,8 +115,8 @@ def run(
     \b
     Examples:
       agentmem-observe run --category storage
-      agentmem-observe run --category storage --benchmark write_throughput --export json
-      agentmem-observe run --benchmark write_throughput --params batch_sizes=[100,1000]
+      agentmem-observe run --benchmark write_throughput --export json
+      agentmem-observe run --category storage --params batch_sizes=[100,1000]
       agentmem-observe run --suite my_benchmarks --target my_package.memory:make
     """
     config = BenchmarkConfig.load(config_file) if config_file else BenchmarkConfig()

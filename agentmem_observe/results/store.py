@@ -203,10 +203,17 @@ class BenchmarkResults:
             return Path(same[0])
         if path.parent == Path() and same:
             raise ResultFormatError(f"{path}: more than one result: {', '.join(same)}; name one")
-        known = {Path(found).stem: found for found in self.list_results()}
-        close = difflib.get_close_matches(path.name.removesuffix(".json"), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "see agentmem-observe results list"
-        raise ResultFormatError(f"{path}: no such result, nor in {self.results_dir}; {hint}")
+        raise ResultFormatError(
+            f"{path}: no such result, nor in {self.results_dir}; {self._nearest(path)}"
+        )
+
+    def _nearest(self, path: Path) -> str:
+        """Return a hint: the newest result of a benchmark of that name, or the most alike."""
+        name = path.name.removesuffix(".json")
+        known = [Path(found).stem for found in self.list_results()]
+        newest = [Path(found).stem for found in self.list_results(benchmark=name)[-1:]]
+        close = newest or difflib.get_close_matches(name, known, n=1)
+        return f"did you mean {close[0]!r}?" if close else "see agentmem-observe results list"
 
     def _load(self, path: Path) -> Result:
         return validate_result(read_json(path, ResultFormatError), str(path))
