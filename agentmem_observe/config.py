@@ -61,6 +61,7 @@ Name: TypeAlias = Annotated[
 ]
 Json: TypeAlias = Annotated[Any, _leaf("a JSON value", _is_json)]
 Tier: TypeAlias = Annotated[str, _one_of("stm", "im", "ltm")]
+Kind: TypeAlias = Annotated[str, _one_of("navigation", "dialogue", "inventory")]
 Weight: TypeAlias = Annotated[str, _one_of("recency", "relevance", "frequency")]
 
 _some = Field(min_length=1, strict=True)
@@ -69,6 +70,7 @@ PositiveNumbers: TypeAlias = Annotated[list[PositiveNumber], _some]
 Fractions: TypeAlias = Annotated[list[Fraction], _some]
 Names: TypeAlias = Annotated[list[Name], _some]
 Tiers: TypeAlias = Annotated[list[Tier], _some]
+Kinds: TypeAlias = Annotated[list[Kind], _some]
 Weights: TypeAlias = Annotated[dict[Weight, Fraction], _some]
 
 
@@ -112,28 +114,47 @@ class CompressionConfig(Section):
     """How small vectors become and what that loses.
 
     Attributes:
-        dataset_sizes: Numbers of vectors.
-        target_dimensions: Dimensions to compress to.
-        training_iterations: Steps for a model that is trained in steps.
+        dataset_sizes: Numbers of vectors learned from, or of records stored.
+        target_dimensions: Dimensions to compress to; those above the vectors' own are left out.
+        training_iterations: Passes in which a model learns incrementally, each from its share of
+            the vectors.
+        kinds: Kinds of agent states.
+        held_out_count: Vectors that quality is measured on, none of them learned from.
+        query_count: How many of them are searched with, among the others.
+        records_per_agent: Records of one agent; not more than the target's smallest tier takes.
     """
 
     category = "compression"
     dataset_sizes: PositiveInts = [100, 1000, 10000]
     target_dimensions: PositiveInts = [128, 256, 512]
     training_iterations: PositiveInt = 1000
+    kinds: Kinds = ["navigation", "dialogue", "inventory"]
+    held_out_count: PositiveInt = 1000
+    query_count: PositiveInt = 200
+    records_per_agent: PositiveInt = 100
 
 
 class MemoryTransitionConfig(Section):
     """What moves between the tiers.
 
     Attributes:
-        transition_thresholds: Importance below which a record moves on, from 0 to 1.
-        importance_weights: Share of each part of the importance, from 0 to 1.
+        transition_thresholds: Shares of a tier that move on, least important first, from 0 to 1.
+        importance_weights: Share of each part of a record's importance, from 0 to 1.
+        record_count: Records stored before a transition.
+        records_per_agent: Records of one agent; not more than the target's smallest tier takes.
+        moving_count: Records that move while other operations go on.
+        foreground_rate: Offered load of these in operations per second.
+        foreground_seconds: How long it is offered.
     """
 
     category = "memory_transition"
     transition_thresholds: Fractions = [0.3, 0.5, 0.7]
     importance_weights: Weights = {"recency": 0.5, "relevance": 0.3, "frequency": 0.2}
+    record_count: PositiveInt = 1000
+    records_per_agent: PositiveInt = 100
+    moving_count: PositiveInt = 20000
+    foreground_rate: PositiveNumber = 500
+    foreground_seconds: PositiveNumber = 4
 
 
 class RetrievalConfig(Section):

@@ -14,6 +14,7 @@ from agentmem_observe.config import (
 )
 from agentmem_observe.errors import ConfigError, UsageError
 from agentmem_observe.model import TIERS
+from agentmem_observe.workload.kinds import KINDS
 
 # hypothesis would judge by the wall clock
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -89,6 +90,7 @@ BY_TYPE = {
     config_module.Fractions: st.lists(fractions, min_size=1, max_size=4),
     config_module.Names: st.lists(st.text(min_size=1), min_size=1, max_size=4),
     config_module.Tiers: st.lists(st.sampled_from(TIERS), min_size=1),
+    config_module.Kinds: st.lists(st.sampled_from(KINDS), min_size=1),
     config_module.Weights: st.dictionaries(
         st.sampled_from(["recency", "relevance", "frequency"]), fractions, min_size=1
     ),
@@ -150,6 +152,19 @@ def test_the_defaults_are_the_documented_ones():
     seeds = json.loads((FIXTURES / "seeds.json").read_text())
     added = {
         "storage": {"read_batch_sizes": [1, 10, 50, 100], "tiers": list(TIERS)},
+        "compression": {
+            "kinds": list(KINDS),
+            "held_out_count": 1000,
+            "query_count": 200,
+            "records_per_agent": 100,
+        },
+        "memory_transition": {
+            "record_count": 1000,
+            "records_per_agent": 100,
+            "moving_count": 20000,
+            "foreground_rate": 500,
+            "foreground_seconds": 4,
+        },
         "scalability": {"duration_seconds": 300, "operation_rate": 10},
     }
     expected = {
