@@ -126,12 +126,14 @@ def _judge_loops(loops: Sequence[Mapping[str, Any]]) -> Validity:
 
 
 def _evidence(run: WorkerRun) -> Evidence:
-    resources, noise = run.resources, run.noise
+    resources, noise, facts = run.resources, run.noise, run.finished.facts
     elapsed = resources.get("sampled_seconds") or 0.0
     waited = resources.get("run_queue_wait_seconds")
+    seen = waited / elapsed if elapsed and waited is not None else None
     return Evidence(
         elapsed_seconds=elapsed,
-        run_queue_wait_ratio=waited / elapsed if elapsed and waited is not None else None,
+        # The worker's own figure leaves out how its interpreter started; one that died has none.
+        run_queue_wait_ratio=facts.get("run_queue_wait_ratio", seen),
         steal_ratio=noise.get("steal_ratio"),
         cpu_pressure_ratio=noise.get("cpu_pressure_ratio"),
         throttled_seconds=noise.get("throttled_seconds"),

@@ -8,7 +8,7 @@ import numpy as np
 from agentmem_observe.analysis.validity import Evidence
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.histogram import Histogram
-from agentmem_observe.measure.process import ProcessProbe
+from agentmem_observe.measure.process import ProcessProbe, ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.model import ObservationBatch
 from agentmem_observe.workload.driver import Load
@@ -55,7 +55,7 @@ class Watch:
             aggregate: What it measured.
         """
         wall = self._wall_seconds
-        waited = self._run_queue_wait_seconds()
+        waited = waited_seconds(self._before, self._after)
         total = aggregate.total(outcome=None)
         elapsed = load.elapsed_seconds
         thread_seconds = elapsed * load.workers
@@ -75,17 +75,17 @@ class Watch:
             gc_pause_ratio=self._gc.to_dict()["gc_pause_seconds"] / wall,
         )
 
-    def _run_queue_wait_seconds(self) -> float | None:
-        readings = [
-            sample.run_queue_wait_seconds for sample in (self._before, self._after) if sample
-        ]
-        before, after = readings if len(readings) == 2 else (None, None)
-        return None if before is None or after is None else after - before
-
     def _slope(self) -> float | None:
         if len(self._due) < _FEWEST_POINTS_FOR_A_SLOPE:
             return None
         return float(np.polyfit(np.array(self._due) - self._due[0], self._lateness, 1)[0])
+
+
+def waited_seconds(before: ProcessSample | None, after: ProcessSample | None) -> float | None:
+    """Return for how long a process waited for a CPU between two samples; None if not known."""
+    readings = [sample.run_queue_wait_seconds for sample in (before, after) if sample]
+    first, last = readings if len(readings) == 2 else (None, None)
+    return None if first is None or last is None else last - first
 
 
 def _percentile(histogram: Histogram, q: float) -> float | None:

@@ -22,8 +22,10 @@ from agentmem_observe.bench.discover import CONTEXT_PARAMETER, PREFIX, standard_
 from agentmem_observe.bench.isolation import bind_to_parent
 from agentmem_observe.bench.messages import Finished, Progress, Request, write_message
 from agentmem_observe.bench.overhead import timed_operation_cost
+from agentmem_observe.bench.watch import waited_seconds
 from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ResultFormatError
 from agentmem_observe.measure.gc_pauses import GcPauses
+from agentmem_observe.measure.process import ProcessProbe, ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.results.schema import plain
 from agentmem_observe.workload.driver import DriverOptions
@@ -92,14 +94,14 @@ def run(request: Request, reporter: Reporter) -> Finished:
     params = request.params
     results: dict[str, Any] = {}
     status, reason, trace = "ok", "", ""
-    process = psutil.Process()
-    rss_before = process.memory_info().rss
+    process, probe = psutil.Process(), ProcessProbe(os.getpid())
+    rss_before, before = process.memory_info().rss, probe.sample()
     began, cpu_began = time.perf_counter(), _cpu_seconds()
     with GcPauses() as gc_pauses:
         try:
             function = load_function(Path(request.path), request.name)
             params, arguments = bind(function, request.params, bench)
-            rss_before = process.memory_info().rss
+            rss_before, before = process.memory_info().rss, probe.sample()
             began, cpu_began = time.perf_counter(), _cpu_seconds()
             results = checked(function(**arguments), request.name)
         except SkipBenchmark as skip:
@@ -111,10 +113,12 @@ def run(request: Request, reporter: Reporter) -> Finished:
             trace = traceback.format_exc()
         execution_time = time.perf_counter() - began
         cpu_seconds = _cpu_seconds() - cpu_began
+        after = probe.sample()
     facts = {
         "execution_time": execution_time,
         "params": _shown(params),
         "cpu_seconds": cpu_seconds,
+        "run_queue_wait_ratio": _wait_ratio(before, after),
         "rss_before_bytes": rss_before,
         "rss_after_bytes": process.memory_info().rss,
         "timed_operation_cpu_seconds": timed_operation,
@@ -128,6 +132,13 @@ def _cpu_seconds() -> float:
     """Return the CPU time of this process, and of those of its children that it waited for."""
     times = os.times()
     return time.process_time() + times.children_user + times.children_system
+
+
+def _wait_ratio(before: ProcessSample | None, after: ProcessSample | None) -> float | None:
+    waited = waited_seconds(before, after)
+    if before is None or after is None or waited is None:
+        return None
+    return waited / (after.at_seconds - before.at_seconds)
 
 
 def _shown(params: Mapping[str, Any]) -> dict[str, Any]:

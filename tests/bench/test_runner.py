@@ -1,5 +1,6 @@
 """Benchmarks in real worker processes: whatever one does, the next one runs and nothing stays."""
 
+import errno
 import json
 import os
 import select
@@ -143,6 +144,19 @@ def test_benchmarks_run_in_parallel_all_have_results_that_say_so(tmp_path: Path)
             "run beside up to 1 other benchmarks: they disturb each other"
             in result["metadata"]["warnings"]
         )
+
+
+def test_a_result_names_no_more_neighbours_than_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agentmem_observe.bench.runner.run_in_worker", finished_at_once)
+    source = "def benchmark_a(): ...\ndef benchmark_b(): ..."
+
+    paths = runner(tmp_path, source).run_category("own", parallel=True, max_workers=9)
+
+    for result in loaded(paths).values():
+        (warning,) = (w for w in result["metadata"]["warnings"] if "beside" in w)
+        assert warning.startswith("run beside up to 1 other benchmarks")
 
 
 def finished_at_once(request: Any, **options: Any) -> WorkerRun:
@@ -297,18 +311,18 @@ def test_children_that_a_benchmark_leaves_behind_are_ended_with_it(
 def test_a_directory_that_cannot_be_removed_costs_no_result(
     tmp_path: Path, temporary_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def locked(request: Any, **options: Any) -> WorkerRun:
-        monkeypatch.setattr("tempfile._shutil.rmtree", lambda *args, **options: None)
-        return WorkerRun(OK)
+    def refuse(path: object, **options: object) -> None:
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
 
-    monkeypatch.setattr("agentmem_observe.bench.runner.run_in_worker", locked)
-
-    result = run(tmp_path, "def benchmark_it(): return {}")["it"]
+    with monkeypatch.context() as patch:
+        patch.setattr("os.rmdir", refuse)
+        patch.setattr("agentmem_observe.bench.runner.run_in_worker", finished_at_once)
+        result = run(tmp_path, "def benchmark_it(): return {}")["it"]
 
     (left,) = temporary_directory.iterdir()
+    left.rmdir()
     assert result["metadata"]["status"] == "ok"
     assert any(str(left) in warning for warning in result["metadata"]["warnings"])
-    left.rmdir()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts open files in /proc")

@@ -99,6 +99,18 @@ def test_a_worker_that_waited_for_its_cpu_voids_a_run_without_loops() -> None:
     assert found["validity"]["loops"] == {"valid": 0, "degraded": 0, "void": 0}
 
 
+def test_a_slow_start_of_the_worker_is_not_held_against_the_benchmark() -> None:
+    found = metadata(loop(1), resources=STARVED, run_queue_wait_ratio=0.01)
+
+    assert found["validity"]["verdict"] == "valid"
+
+
+def test_a_benchmark_that_waited_for_its_cpu_is_void_however_its_worker_fared() -> None:
+    found = metadata(resources=QUIET, run_queue_wait_ratio=0.5)
+
+    assert found["validity"]["verdict"] == "void"
+
+
 def test_warnings_tell_failures_first_then_doubts_then_the_rest() -> None:
     aggregate = Aggregate()
     for outcome, count in {"ok": 3, "wrong": 2, "empty": 1}.items():
