@@ -8,7 +8,7 @@ import pytest
 
 from agentmem_observe.bench.verification import is_kept, verify_stored
 from agentmem_observe.clock import FakeClock
-from agentmem_observe.model import Record
+from agentmem_observe.model import Hit, Record
 from agentmem_observe.targets.fake import FakeScript, FakeTarget
 
 RunHere = Callable[..., Any]
@@ -285,6 +285,31 @@ def test_a_count_that_includes_what_is_gone_is_reported_beside_the_loss() -> Non
         "the target counts 100 records where 100 were stored, of which 2 were found to be gone"
         in verification.warnings
     )
+
+
+class Deaf(FakeTarget):
+    """Stores and retrieves, but fails to answer anything else."""
+
+    def count(self, agent_id: str | None = None, tier: str | None = None) -> int:
+        raise OSError("no count today")
+
+    def search(self, *args: Any, **options: Any) -> list[Hit]:
+        raise TimeoutError("no search today")
+
+
+def test_what_the_target_fails_to_answer_is_said_and_left_out() -> None:
+    target = Deaf(FakeScript(), FakeClock())
+    records = [Record("agent", f"r{number}", state={"n": number}) for number in range(5)]
+    ids = [target.store(record) for record in records]
+
+    verification = verify_stored(target, records, ids, seed=0)
+
+    assert verification.unkept == []
+    assert verification.figures == {"acknowledged": 5, "read_back": 5, "lost": 0, "changed": 0}
+    assert verification.warnings == [
+        "counts to verify what was stored failed: 1 OSError",
+        "searches to verify what was stored failed: 5 TimeoutError",
+    ]
 
 
 def test_an_honest_count_of_what_is_left_is_no_second_complaint() -> None:

@@ -460,17 +460,21 @@ BenchmarkRunner(config, options=options, observer=Printing()).run_category("own"
 
 
 def test_parameters_go_to_the_benchmarks_that_have_them(tmp_path: Path) -> None:
-    source = "def benchmark_a(n=1): return {'n': n}\ndef benchmark_b(m=1): return {'m': m}"
+    source = (
+        "def benchmark_a(n=1): return {'n': n}\n"
+        "def benchmark_b(m=1, **more): return {'m': m, 'more': more}"
+    )
 
     results = loaded(runner(tmp_path, source).run_category("own", {"n": 5}))
 
     assert results["a"]["results"] == {"n": 5}
-    assert results["b"]["results"] == {"m": 1}
+    assert results["b"]["results"] == {"m": 1, "more": {}}
 
 
 def test_unknown_names_are_refused_before_anything_runs(tmp_path: Path) -> None:
     observer = Hooks(lambda: None)
     chosen = runner(tmp_path, "def benchmark_it(size=1): ...", observer)
+    (tmp_path / "suite" / "first.py").write_text("def benchmark_it(): ...")
 
     def refused(match: str, call: Callable[[], object]) -> None:
         with pytest.raises(UsageError, match=match):
