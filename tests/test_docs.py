@@ -1,0 +1,271 @@
+"""The documentation names all there is, and what it shows works."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from agentmem_observe.bench.discover import Benchmark, discover, standard_suite
+from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
+from agentmem_observe.cli import cli
+from agentmem_observe.config import BenchmarkConfig, Section
+from agentmem_observe.model import TIERS
+from agentmem_observe.results.store import BenchmarkResults
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+NOT_YET = {"compression", "memory_transition", "retrieval", "scalability", "integration"}
+"""Categories whose entries are still to be written; take one out when its entry is there."""
+BENCHMARKS = [one for one in discover([standard_suite()]) if one.category not in NOT_YET]
+SECTIONS = [value for _, value in BenchmarkConfig() if isinstance(value, Section)]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+every_benchmark = pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda one: one.id)
+
+
+def prose(text: str) -> str:
+    """Return a page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a page's headings can be linked to by."""
+    headings = re.findall(r"^#+ (.+)$", prose(page.read_text()), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+def section(page: Path, heading: str) -> str:
+    """Return what stands below a heading, up to the next one that is not below it."""
+    text = page.read_text()
+    level = heading.partition(" ")[0]
+    found = re.search(
+        rf"^{re.escape(heading)}$(.*?)(?=^#{{1,{len(level)}}} |\Z)", text, re.DOTALL | re.MULTILINE
+    )
+    assert found, f"{page.name} has no heading {heading!r}"
+    return found[1]
+
+
+def commands(command: click.Command = cli, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    context = click.Context(command)
+    if path:
+        yield path, command
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from commands(found, f"{path} {name}".strip())
+
+
+@every_page
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", prose(page.read_text()))
+    inside = [target for target in targets if not re.match(r"https?://|mailto:", target)]
+
+    broken = []
+    for target in inside:
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+
+    assert broken == []
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, open_pages = set(), [ROOT / "README.md"]
+    while open_pages:
+        page = open_pages.pop()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\(([^)\s#]+)", page.read_text())
+        open_pages += [(page.parent / link).resolve() for link in links if "://" not in link]
+
+    assert set(PAGES) - reached == set()
+
+
+@pytest.mark.parametrize("path", [path for path, _ in commands()])
+def test_every_command_and_option_has_an_entry(path):
+    command = dict(commands())[path]
+
+    entry = section(DOCS / "commands.md", f"## `{path}`")
+
+    options = [one.opts[0] for one in command.params if isinstance(one, click.Option)]
+    assert [option for option in options if f"`{option}" not in entry and option != "--help"] == []
+
+
+def test_no_entry_is_about_a_command_or_option_that_does_not_exist():
+    text = (DOCS / "commands.md").read_text()
+    known = dict(commands())
+
+    assert set(re.findall(r"^## `(.+)`$", text, re.MULTILINE)) == set(known)
+    for path, command in known.items():
+        entry = section(DOCS / "commands.md", f"## `{path}`")
+        named = set(re.findall(r"^\| `(--[\w-]+)", entry, re.MULTILINE))
+        assert named <= {option for one in command.params for option in one.opts}
+
+
+@every_benchmark
+def test_every_benchmark_has_an_entry_that_says_what_it_cannot_tell(benchmark):
+    section(DOCS / "benchmarks.md", f"## `{benchmark.category}`")
+
+    entry = section(DOCS / "benchmarks.md", f"### `{benchmark.name}`")
+
+    assert re.search(r"^\*.+\?\*$", entry, re.MULTILINE), "no question that it answers"
+    assert "Can't tell" in entry
+
+
+def test_what_has_an_entry_is_no_longer_excused():
+    headings = re.findall(r"^## `(\w+)`$", (DOCS / "benchmarks.md").read_text(), re.MULTILINE)
+
+    assert set(headings) == {benchmark.category for benchmark in BENCHMARKS}
+    assert set(headings) & NOT_YET == set()
+
+
+def test_no_entry_is_about_a_benchmark_that_does_not_exist():
+    named = re.findall(r"^### `(\w+)`$", (DOCS / "benchmarks.md").read_text(), re.MULTILINE)
+
+    assert set(named) == {benchmark.name for benchmark in BENCHMARKS}
+
+
+@every_benchmark
+def test_every_benchmark_says_in_one_line_what_it_measures(benchmark):
+    assert benchmark.summary.endswith(".")
+
+
+SMALL = {
+    "storage": {
+        "batch_sizes": [1000],
+        "read_batch_sizes": [1],
+        "num_samples": 1000,
+        "data_complexity_levels": [1],
+        "record_count": 200,
+        "tiers": ["stm"],
+    },
+    "self": {
+        "operations": 2000,
+        "rounds": 1,
+        "rates": [1000],
+        "pacing_seconds": 0.05,
+        "duration_seconds": 0.5,
+        "freeze_every_seconds": 0.5,
+        "freeze_for_seconds": 0.05,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """Return the results of a small run of every benchmark, by its id."""
+    store = BenchmarkResults(tmp_path_factory.mktemp("results"))
+    runner = BenchmarkRunner(results_manager=store, options=RunOptions(target="fake"))
+    found = {}
+    for category, params in SMALL.items():
+        chosen = [one for one in BENCHMARKS if one.category == category]
+        for path in runner.run(chosen, params):
+            document = store.load_result(path)
+            assert document["metadata"]["status"] == "ok", document["metadata"]
+            found[f"{category}.{document['benchmark']}"] = document["results"]
+    return found
+
+
+@every_benchmark
+def test_every_key_of_a_result_is_explained(benchmark, results):
+    page = section(DOCS / "benchmarks.md", f"### `{benchmark.name}`") + section(
+        DOCS / "benchmarks.md", "## What they all have in common"
+    )
+    explained = documented_keys(page)
+
+    unexplained = {
+        leaf
+        for path in keys(results[benchmark.id])
+        for leaf in [[part for part in path if not is_case(part)][-1]]
+        if not explains(explained, path)
+    }
+
+    assert unexplained == set()
+
+
+def keys(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from keys(item, (*path, key))
+    else:
+        yield path
+
+
+def is_case(part: str) -> bool:
+    """Return whether a key is made of a parameter's value."""
+    return bool(re.fullmatch(r"(complexity|batch|rate)_[\d.]+", part)) or part in (
+        *TIERS,
+        "single",
+    )
+
+
+def documented_keys(page: str) -> list[re.Pattern[str]]:
+    """Return a pattern for each key in the first cell of a table row."""
+    rows = re.findall(r"^\| (`[^|]+) \|", page, re.MULTILINE)
+    names = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    return [re.compile(".*".join(map(re.escape, re.split(r"<\w+>", name)))) for name in names]
+
+
+def explains(explained: list[re.Pattern[str]], path: tuple[str, ...]) -> bool:
+    ends = (".".join(path[start:]) for start in range(len(path)))
+    return any(pattern.fullmatch(end) for end in ends for pattern in explained)
+
+
+@pytest.mark.parametrize("section_of_config", SECTIONS, ids=lambda one: one.category)
+def test_every_field_of_the_configuration_has_an_entry(section_of_config):
+    entry = section(DOCS / "configuration.md", f"### `{section_of_config.category}`")
+
+    named = re.findall(r"^\| `(\w+)` \|", entry, re.MULTILINE)
+
+    assert named == list(type(section_of_config).model_fields)
+
+
+def python_blocks(page: Path) -> Iterator[tuple[str, str]]:
+    """Yield each block of Python with the words after ``python`` on its first line."""
+    yield from re.findall(
+        r"^```python *(.*?)\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE
+    )
+
+
+@every_page
+def test_python_is_python(page):
+    for _, code in python_blocks(page):
+        ast.parse(code)
+
+
+RUNNABLE = [
+    pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
+    for page in PAGES
+    for number, (words, code) in enumerate(python_blocks(page))
+    if "runnable" in words.split()
+]
+
+
+@pytest.mark.parametrize("code", RUNNABLE)
+def test_a_runnable_block_runs(code, tmp_path, monkeypatch):
+    """As a script; if it defines benchmarks, they run on the fake target too."""
+    monkeypatch.chdir(tmp_path)
+    suite = tmp_path / "suite"
+    suite.mkdir()
+    (suite / "mine.py").write_text(code)
+    found: list[Benchmark] = discover([suite])
+
+    exec(compile(code, "block", "exec"), {"__name__": "block"})
+
+    runner = BenchmarkRunner(options=RunOptions(target="fake", suites=(suite,)))
+    for path in runner.run(found):
+        assert runner.results_manager.load_result(path)["metadata"]["status"] == "ok"
+
+
+def test_there_are_runnable_blocks():
+    assert RUNNABLE
