@@ -12,7 +12,7 @@ MISTAKES = {
     "subcommand": (["results", "lst"], ["'lst'", "'list'"]),
     "category": (["run", "--category", "storge"], ["'storge'", "did you mean 'storage'?"]),
     "category to list": (["list", "--category", "slef"], ["'slef'", "did you mean 'self'?"]),
-    "empty category": (["run", "--category", ""], ["category ''", "known: self, storage"]),
+    "empty category": (["run", "--category", ""], ["category ''", "known: ", "self", "storage"]),
     "benchmark": (
         ["run", "--benchmark", "write_thruput"],
         ["'write_thruput'", "did you mean 'write_throughput'?"],
