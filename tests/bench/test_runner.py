@@ -260,16 +260,15 @@ def test_a_worker_that_hangs_is_ended_at_the_time_limit(tmp_path: Path) -> None:
         "def benchmark_it(bench):\n"
         "    with bench.target() as target:\n"
         "        bench.store(target, bench.records(10))\n"
-        "def benchmark_other(): return {}"
     )
 
-    results = run(tmp_path, source, target="fake?hangs_at=5", time_limit_seconds=1.5)
+    metadata = run(tmp_path, source, target="fake?hangs_at=5", time_limit_seconds=1.5)["it"][
+        "metadata"
+    ]
 
-    metadata = results["it"]["metadata"]
     assert metadata["status"] == "failed"
     assert metadata["reason"].startswith("not done after 1.50 s; allow more with --timeout")
     assert metadata["execution_time"] >= 1.5
-    assert results["other"]["metadata"]["status"] == "ok"
 
 
 def test_of_a_benchmark_that_prints_a_lot_the_end_is_kept(tmp_path: Path) -> None:
@@ -293,15 +292,15 @@ def test_children_that_a_benchmark_leaves_behind_are_ended_with_it(
     source = (
         "import os, subprocess, sys, threading\n"
         "def benchmark_it():\n"
-        "    sleep = [sys.executable, '-S', '-c', 'import time; time.sleep(60)']\n"
+        "    sleep = [sys.executable, '-S', '-c', 'import time; time.sleep(600)']\n"
         f"    open({str(started)!r}, 'w').write(str(subprocess.Popen(sleep).pid))\n"
         "    if (pid := os.fork()) == 0:\n"  # holds the worker's pipe open
-        "        threading.Event().wait(60)\n"
+        "        threading.Event().wait(600)\n"
         f"    open({str(forked)!r}, 'w').write(str(pid))\n"
         f"    {ending}"
     )
 
-    result = run(tmp_path, source, time_limit_seconds=20)["it"]
+    result = run(tmp_path, source, time_limit_seconds=100)["it"]
 
     assert not alive(started)
     assert not alive(forked)
@@ -429,7 +428,7 @@ def test_a_worker_dies_with_its_supervisor(tmp_path: Path, temporary_directory: 
         "import os, threading\n"
         "def benchmark_it(bench):\n"
         "    bench.phase(str(os.getpid()))\n"
-        "    threading.Event().wait(60)"
+        "    threading.Event().wait(600)"
     )
     supervisor = f"""
 from pathlib import Path
@@ -449,7 +448,7 @@ BenchmarkRunner(config, options=options, observer=Printing()).run_category("own"
         worker = os.pidfd_open(int(process.stdout.readline()))
         process.kill()
 
-    ended, _, _ = select.select([worker], [], [], 30)
+    ended, _, _ = select.select([worker], [], [], 100)
     os.close(worker)
     assert ended
     for directory in temporary_directory.iterdir():  # nobody was left to remove it
