@@ -162,9 +162,17 @@ class RetrievalConfig(Section):
 
     Attributes:
         dataset_size: Records stored before searching.
-        query_counts: Searches per measurement.
+        query_counts: Searches per batch; the largest is also the number of different queries.
         vector_dimensions: Dimensions of the embeddings.
         similarity_thresholds: Least similarity of a hit, from 0 to 1.
+        volumes: Records stored, where figures are by how many there are.
+        k_values: Hits asked for.
+        tiers: Tiers to search.
+        records_per_cluster: Records that are relevant to a query.
+        num_samples: Searches per case; fewer if the case has taken ``case_seconds``.
+        case_seconds: Longest time for the searches of a case.
+        search_rate: Offered load of the open loop in searches per second.
+        open_loop_seconds: Length of the open loop.
     """
 
     category = "retrieval"
@@ -172,6 +180,14 @@ class RetrievalConfig(Section):
     query_counts: PositiveInts = [1, 10, 50, 100]
     vector_dimensions: PositiveInts = [128, 256, 512]
     similarity_thresholds: Fractions = [0.7, 0.8, 0.9]
+    volumes: PositiveInts = [1000, 10000, 100000]
+    k_values: PositiveInts = [1, 10, 50]
+    tiers: Tiers = ["stm", "im", "ltm"]
+    records_per_cluster: PositiveInt = 20
+    num_samples: PositiveInt = 1000
+    case_seconds: PositiveNumber = 20
+    search_rate: PositiveNumber = 50
+    open_loop_seconds: PositiveNumber = 25
 
 
 class ScalabilityConfig(Section):

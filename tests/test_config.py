@@ -165,6 +165,16 @@ def test_the_defaults_are_the_documented_ones():
             "foreground_rate": 500,
             "foreground_seconds": 4,
         },
+        "retrieval": {
+            "volumes": [1000, 10000, 100000],
+            "k_values": [1, 10, 50],
+            "tiers": list(TIERS),
+            "records_per_cluster": 20,
+            "num_samples": 1000,
+            "case_seconds": 20,
+            "search_rate": 50,
+            "open_loop_seconds": 25,
+        },
         "scalability": {"duration_seconds": 300, "operation_rate": 10},
     }
     expected = {
