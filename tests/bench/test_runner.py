@@ -218,8 +218,10 @@ FAULTS = {
 
 
 def test_after_any_fault_the_next_benchmark_runs_and_the_result_has_the_reason(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for variable in ("PYTHONUNBUFFERED", "PYTHONFAULTHANDLER"):
+        monkeypatch.delenv(variable, raising=False)
     source = "\n".join(
         f"def benchmark_fault{number}():\n"
         f"    import sys; print('out {number}'); print('err {number}', file=sys.stderr)\n"
