@@ -2,9 +2,10 @@
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from agentmem_observe.workload.operations import Operation, Script, repeat
 from agentmem_observe.workload.states import generate_states
 from agentmem_observe.workload.vectors import generate_vectors
 
+_FILL_CHUNK = 1_000  # records per bulk store: progress flows, and no chunk is large
 AGENT = "benchmark_agent"
 """The agent of benchmarks that need only one; the seeds' name."""
 
@@ -43,6 +45,7 @@ class Bench:
         seed: For everything random.
         warnings: What a reader of the result must know, in the order found.
         measurements: One per measured loop.
+        driver: How operations are timed and judged.
         target_info: What the target says of itself; None before the first was built.
     """
 
@@ -62,7 +65,7 @@ class Bench:
         self.target_info: TargetInfo | None = None
         self._spec = target
         self._report = report
-        self._driver = driver or DriverOptions()
+        self.driver = driver or DriverOptions()
         self._done = self._total = 0.0
         self._phase = ""
 
@@ -162,13 +165,25 @@ class Bench:
 
     def closed_loop(self, scripts: Sequence[Script]) -> Measurement:
         """Run each script in a thread as fast as it goes, and measure."""
-        return self._measure(lambda sink: closed_loop(scripts, sink, self._driver))
+        return self.measure(lambda sink: closed_loop(scripts, sink, self.driver))
 
     def open_loop(self, script: Script, arrivals: Arrivals, *, workers: int = 1) -> Measurement:
         """Send a script's operations when they are due, and measure."""
-        return self._measure(
-            lambda sink: open_loop(script, arrivals, sink, self._driver, workers=workers)
+        return self.measure(
+            lambda sink: open_loop(script, arrivals, sink, self.driver, workers=workers)
         )
+
+    def fill(self, target: MemoryTarget, records: Iterable[Record]) -> None:
+        """Store records without measuring, in bulk where the target can; advances by one each."""
+        bulk = Capability.STORE_MANY in target.info().capabilities
+        remaining = iter(records)
+        while chunk := list(islice(remaining, _FILL_CHUNK)):
+            if bulk:
+                target.store_many(chunk)
+            else:
+                for record in chunk:
+                    target.store(record)
+            self.advance(len(chunk))
 
     def store(self, target: MemoryTarget, records: Sequence[Record]) -> Measurement:
         """Store records one after the other, as fast as the target goes, and verify them.
@@ -197,8 +212,8 @@ class Bench:
             records[0].tier or "",
         )
         script = repeat(operation, len(records))
-        return self._measure(
-            lambda sink: closed_loop([script], sink, self._driver),
+        return self.measure(
+            lambda sink: closed_loop([script], sink, self.driver),
             lambda: verify_stored(target, records, ids, self.seed),
         )
 
@@ -264,7 +279,7 @@ class Bench:
         self.target_info = target.info()
         return target
 
-    def _measure(
+    def measure(
         self, run: Callable[[Sink], Load], verify: Callable[[], Verification] | None = None
     ) -> Measurement:
         """Run a loop, fold what it measured, and judge it.

@@ -1,7 +1,7 @@
 """What one measured stretch of load showed, and the figures that results quote from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentmem_observe.analysis.samples import fewest_samples_for
@@ -38,6 +38,14 @@ class Measurement:
         """Return successful operations per second; 0 if no time passed."""
         elapsed = self.load.elapsed_seconds
         return self.ok / elapsed if elapsed > 0 else 0.0
+
+    def of(self, operation: str) -> "Measurement":
+        """Return what the same load showed of one operation; ``load`` stays that of all."""
+        part = Aggregate()
+        for key, series in self.aggregate:
+            if key.operation == operation:
+                part.series(key).merge(series)
+        return replace(self, aggregate=part, verification={})
 
     def summary(self) -> dict[str, Any]:
         """Return the figures that go into a result: the seeds' three first, then ours.

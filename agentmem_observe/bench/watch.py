@@ -58,7 +58,8 @@ class Watch:
         waited = waited_seconds(self._before, self._after)
         total = aggregate.total(outcome=None)
         elapsed = load.elapsed_seconds
-        thread_seconds = elapsed * load.workers
+        active = load.active_seconds
+        thread_seconds = elapsed * load.workers if active is None else active
         busy = total.service_time.sum_seconds / thread_seconds if thread_seconds else None
         return Evidence(
             elapsed_seconds=elapsed,

@@ -55,12 +55,15 @@ class Load:
         workers: Threads that sent them.
         offered_rate: Scheduled operations per second of the schedule's length, not the nominal
             rate: Poisson arrivals scatter around that. None for a closed loop.
+        active_seconds: Time between first operation and last answer of each worker, summed. None
+            if all of them were at it for the whole ``elapsed_seconds``.
     """
 
     elapsed_seconds: float
     operations: int
     workers: int
     offered_rate: float | None = None
+    active_seconds: float | None = None
 
 
 def closed_loop(

@@ -12,12 +12,16 @@ _SPREAD = 0.35  # of a record around its topic, relative to the topic's length
 _NOISE = 0.02  # in all directions, so that no two vectors are exactly dependent
 
 
-def generate_vectors(count: int, seed: int = 0) -> npt.NDArray[np.float32]:
+def generate_vectors(
+    count: int, seed: int = 0, *, block: int | None = None
+) -> npt.NDArray[np.float32]:
     """Return embeddings that cluster around topics.
 
     Args:
         count: How many, >= 0.
         seed: The same seed gives the same vectors.
+        block: Draw another block of vectors of the same topics, >= 0: any of them can be made
+            without those before it. None is a block of its own.
 
     Returns:
         Unit vectors, shape (count, 384).
@@ -25,6 +29,8 @@ def generate_vectors(count: int, seed: int = 0) -> npt.NDArray[np.float32]:
     random = np.random.default_rng([seed, DIMENSIONS])
     directions = random.standard_normal((_LATENT_DIMENSIONS, DIMENSIONS), dtype=np.float32)
     topics = random.standard_normal((_TOPICS, _LATENT_DIMENSIONS), dtype=np.float32)
+    if block is not None:
+        random = np.random.default_rng([seed, DIMENSIONS, block])
     chosen = topics[random.integers(_TOPICS, size=count)]
     latent = chosen + _SPREAD * random.standard_normal(chosen.shape, dtype=np.float32)
     vectors = latent @ directions
