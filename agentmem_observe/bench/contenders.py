@@ -25,13 +25,14 @@ def cpu_seconds_per_operation(
     """Time each contender in turn and return its best round, less the cost of an empty loop.
 
     Args:
-        operations: Operations per round, >= 20.
+        operations: Operations per round, >= 1.
         rounds: How often each has its turn, >= 1.
         advance: Told about each round.
 
     Returns:
         CPU seconds of the calling thread per operation, by contender.
     """
+    slow = max(1, operations // _SLOW_SHARE)
     with _Spans() as spans, _Metrics() as metrics:
         contenders: dict[str, tuple[Loop, int]] = {
             "empty_loop": (_empty, operations),
@@ -40,8 +41,8 @@ def cpu_seconds_per_operation(
             "recorded_pair": (recorded_pairs, operations),
             "seed_method": (_seed_method, operations),
             "prometheus_observe": (_prometheus_observe(), operations),
-            "otel_histogram_record": (metrics.record, operations // _SLOW_SHARE),
-            "otel_span": (spans.record, operations // _SLOW_SHARE),
+            "otel_histogram_record": (metrics.record, slow),
+            "otel_span": (spans.record, slow),
         }
         best = dict.fromkeys(contenders, float("inf"))
         for _ in range(rounds):

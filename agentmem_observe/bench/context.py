@@ -75,7 +75,7 @@ class Bench:
         Raises:
             SkipBenchmark: Naming what is missing.
         """
-        info = self._build().info()
+        info = self._info()
         missing = [str(capability) for capability in needed if capability not in info.capabilities]
         if missing:
             raise SkipBenchmark(f"target {info.name!r} lacks {', '.join(missing)}")
@@ -86,7 +86,7 @@ class Bench:
         Raises:
             SkipBenchmark: If the target has tiers, but none of these.
         """
-        info = self._build().info()
+        info = self._info()
         if not info.tiers:
             return ("",)
         tiers = tuple(tier for tier in wanted if tier in info.tiers)
@@ -135,7 +135,7 @@ class Bench:
             tier: Where to store them; "" leaves it to the target.
             per_agent: Spread them over agents who get this many each, >= 1; None is one agent.
         """
-        takes_vectors = Capability.VECTORS_IN in self._build().info().capabilities
+        takes_vectors = Capability.VECTORS_IN in self._info().capabilities
         states = generate_states(count, complexity, self.seed)
         vectors = generate_vectors(count, self.seed) if takes_vectors else [None] * count
         for step, (state, vector) in enumerate(zip(states, vectors, strict=True)):
@@ -274,8 +274,15 @@ class Bench:
             },
         }
 
-    def _build(self, directory: Path | None = None) -> MemoryTarget:
-        target = build_target(self._spec, directory or self.directory)
+    def _info(self) -> TargetInfo:
+        """Return what the target says of itself; one is built to ask, the first time."""
+        if self.target_info is None:
+            self._build(self.directory)
+        assert self.target_info is not None  # _build sets it
+        return self.target_info
+
+    def _build(self, directory: Path) -> MemoryTarget:
+        target = build_target(self._spec, directory)
         self.target_info = target.info()
         return target
 

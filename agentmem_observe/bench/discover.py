@@ -127,6 +127,11 @@ def _in_file(path: Path) -> Iterator[Benchmark]:
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read: {error.strerror}") from error
     for node in module.body:
+        if isinstance(node, ast.AsyncFunctionDef) and node.name.startswith(PREFIX):
+            raise BenchmarkError(
+                f"{path}:{node.lineno}: {node.name} is async; make it a plain function that runs "
+                "its own event loop"
+            )
         if isinstance(node, ast.FunctionDef) and node.name.startswith(PREFIX):
             yield _described(path, node)
 

@@ -1,6 +1,7 @@
 """Makes the standard result document out of what is known of a run."""
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,6 +20,7 @@ _SEVERITY: dict[Verdict, int] = {"valid": 0, "degraded": 1, "void": 2}
 _WEIGHTY_SHARE = 0.1  # of the measured time: a loop of a millisecond must not judge a whole run
 _DOUBTS: tuple[Verdict, ...] = ("void", "degraded")
 _MOST_REASONS = 5
+_FIGURE = re.compile(r"[\d.,]+")
 
 
 def document(
@@ -100,11 +102,13 @@ def _validity(run: WorkerRun) -> dict[str, Any]:
     whole = judge(_evidence(run))
     judgements = [whole, _judge_loops(loops)]
     judgements.sort(key=lambda judgement: -_SEVERITY[judgement.verdict])
-    reasons = dict.fromkeys(reason for judgement in judgements for reason in judgement.reasons)
+    reasons: dict[str, str] = {}  # of reasons that differ in their figures only, the first
+    for reason in itertools.chain.from_iterable(judgement.reasons for judgement in judgements):
+        reasons.setdefault(_FIGURE.sub("", reason), reason)
     counts = dict.fromkeys(_SEVERITY, 0) | Counter(loop["verdict"] for loop in loops)
     return {
         "verdict": judgements[0].verdict,
-        "reasons": list(reasons)[:_MOST_REASONS],
+        "reasons": list(reasons.values())[:_MOST_REASONS],
         "loops": counts,
     }
 

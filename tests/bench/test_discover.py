@@ -176,3 +176,10 @@ def test_the_standard_suite_is_beside_the_package_in_a_checkout_and_inside_it_wh
     (package / "benchmarks").mkdir()
 
     assert standard_suite() == package / "benchmarks"
+
+
+def test_an_async_benchmark_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "mine.py").write_text("async def benchmark_a():\n    return {}\n")
+
+    with pytest.raises(BenchmarkError, match=r"mine.py:1: benchmark_a is async; make it a plain"):
+        discover([tmp_path])

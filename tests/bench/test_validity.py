@@ -86,9 +86,17 @@ def test_a_single_void_loop_that_took_no_time_judges_its_run() -> None:
 
 
 def test_the_reasons_of_the_longest_loops_stand_first_and_are_few() -> None:
-    found = metadata(*[loop(number, "void", f"reason {number}") for number in range(9)])
+    found = metadata(
+        *[loop(length, "void", f"reason {'abcdefghi'[length]}") for length in range(9)]
+    )
 
-    assert found["validity"]["reasons"] == [f"reason {number}" for number in (8, 7, 6, 5, 4)]
+    assert found["validity"]["reasons"] == [f"reason {letter}" for letter in "ihgfe"]
+
+
+def test_of_reasons_that_differ_in_their_figures_only_the_first_stands() -> None:
+    found = metadata(loop(2, "void", "waited 50.5 % of it"), loop(9, "void", "waited 61 % of it"))
+
+    assert found["validity"]["reasons"] == ["waited 61 % of it"]
 
 
 def test_a_worker_that_waited_for_its_cpu_voids_a_run_without_loops() -> None:
