@@ -165,7 +165,7 @@ def test_a_full_core_of_the_load_generator_is_its_own_interpreter_lock() -> None
 
 
 def test_load_and_target_together_can_take_all_cores() -> None:
-    usage = replace(TARGET, cpu_ratio=0.9, target_cpu_ratio=0.95, cpu_wait_ratio=5.0)
+    usage = replace(TARGET, cpu_ratio=0.9, target_cpu_ratio=0.95, cpu_wait_ratio=0.5)
 
     assert kind(usage) == "cpu"
 

@@ -145,6 +145,29 @@ def test_an_interval_narrows_with_repeats() -> None:
     assert narrow.high - narrow.low < (wide.high - wide.low) / 2
 
 
+def test_noise_does_not_bias_the_rate() -> None:
+    random = np.random.default_rng(13)
+    agents = MANY_AGENTS * 4
+    truth = law(agents, 100, 0.1, 1e-4)
+
+    rates = [fitted(agents, noisy(truth, 0.1, random)).rate.value for _ in range(300)]
+
+    assert np.mean(np.log(rates)) == pytest.approx(math.log(100), abs=0.01)
+
+
+def test_the_interval_of_the_peak_is_as_wide_as_the_peak_scatters() -> None:
+    random = np.random.default_rng(17)
+    agents = MANY_AGENTS * 4
+    truth = law(agents, 100, 0.6, 1e-3)
+    peaks = [fitted(agents, noisy(truth, 0.02, random)).peak_agents for _ in range(300)]
+
+    logs = [math.log(peak.value) for peak in peaks if peak]
+    widths = [math.log(peak.high / peak.low) for peak in peaks if peak]
+
+    expected = np.mean(widths) / 2 / student_t(len(agents) - 3)
+    assert np.std(logs) == pytest.approx(expected, rel=0.15)  # 4 % of it is chance
+
+
 def test_repeats_of_a_misfit_do_not_make_it_certain() -> None:
     agents = [1, 2, 5, 10, 20, 50]
     bent = law(agents, 100, 0.1, 1e-4)
@@ -172,6 +195,18 @@ def test_there_is_no_peak_without_coherence() -> None:
     assert fit.coherence.low == 0
     assert fit.peak_agents is None
     assert fit.peak_throughput is None
+
+
+@given(sigma=st.floats(0, 2), rate=st.floats(1e-3, 1e6))
+def test_rounding_errors_are_not_taken_for_coherence(sigma: float, rate: float) -> None:
+    assert fitted(SEEDS_AGENTS, law(SEEDS_AGENTS, rate, sigma, 0.0)).peak_agents is None
+
+
+def test_a_peak_is_never_below_one_agent() -> None:
+    fit = fitted(MANY_AGENTS, law(MANY_AGENTS, 100, 0.9, 0.5))
+
+    assert fit.peak_agents is not None
+    assert fit.peak_agents.value == fit.peak_agents.low == 1.0
 
 
 def test_throughput_that_falls_from_the_second_agent_on_peaks_at_one() -> None:
@@ -404,6 +439,17 @@ def test_the_interval_of_the_share_holds_the_truth_as_often_as_it_says() -> None
     assert 380 - 17 <= held <= 380 + 17
 
 
+def test_the_interval_of_the_share_is_students_on_its_logarithm() -> None:
+    named = shared(serial_share([1, 100, 200], [1.0, 10.0, 10.2], 1.0))
+
+    middle = 0.1 / math.sqrt(1.02)
+    spread = 12.706 * (math.log(1.02) / math.sqrt(2)) / math.sqrt(2)
+    assert named.ratio == pytest.approx(middle)
+    assert (named.low, named.high) == pytest.approx(
+        (middle * math.exp(-spread), middle * math.exp(spread)), rel=1e-4
+    )
+
+
 def test_one_saturated_number_of_agents_names_the_share_without_an_interval() -> None:
     named = shared(serial_share([1, 10, 500], [1.0, 10.0, 50.0], 1.0))
 
@@ -534,6 +580,20 @@ def test_kendalls_distribution_stays_exact_for_many_measurements() -> None:
     assert chances.min() > -1e-12
     assert chances @ pairs == pytest.approx((count**2 - sum(n**2 for n in sizes)) / 4)
     assert chances @ (pairs - chances @ pairs) ** 2 == pytest.approx(variance)
+
+
+def test_six_volumes_leave_out_the_steepest_and_the_flattest_pair() -> None:
+    # Of 720 orders 1 has no falling pair, 5 have one, 14 have two: 20/720 is more than 2.5 %.
+    volumes = [10.0**i for i in range(6)]
+    heights = [0.0, 1.3, 1.9, 3.2, 3.9, 5.3]
+    pairs = itertools.combinations(range(6), 2)
+    slopes = sorted((heights[j] - heights[i]) / (j - i) for i, j in pairs)
+
+    slope = sloped(log_log_slope(volumes, [10**h for h in heights]))
+
+    assert slope.confidence_ratio == pytest.approx(1 - 2 * 6 / 720)
+    assert (slope.exponent.low, slope.exponent.high) == pytest.approx((slopes[1], slopes[-2]))
+    assert slopes[0] < slopes[1] < slopes[-2] < slopes[-1]
 
 
 def test_four_volumes_measured_once_say_that_they_reach_92_percent() -> None:
