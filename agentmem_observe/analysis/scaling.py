@@ -27,8 +27,8 @@ tell how well they fit."""
 
 LARGEST_MISFIT_RATIO = 0.10
 """Relative distance between law and measured throughput, root mean square over the numbers of
-agents. Repeated runs scatter by 2 to 5 %; a hard knee, which the law does not have, misses by 8 to
-21 % when measured at 1, 10, 50, 100 and 500 agents."""
+agents. Repeated runs scatter by 2 to 5 %; the hard knee of a serial share of 0.02 to 0.2, which
+the law does not have, makes it miss by 11 to 22 % at 1, 10, 50, 100 and 500 agents."""
 
 SATURATION_STRETCH = 2.0
 """Times its unloaded service time that an operation takes before its target counts as saturated.
@@ -376,7 +376,7 @@ def serial_share(
     A section that takes s of each operation's S seconds lets 1/(s S) operations a second through,
     whatever the distribution of the times, and with enough agents it does let that many through:
     on the plateau s = 1/(X S). The contention of `fit_usl` means the same, but assumes that all
-    agents queue at once; where they do not, it misses by up to 70 % (docs/scaling.md).
+    agents queue at once; where they do not, it misses by up to 80 % (docs/scaling.md).
 
     It is the share of the one resource that fills up first. If that is a CPU rather than a lock,
     n of them look like a share of 1/n; `bottleneck.find_bottleneck` tells which it is.
@@ -435,7 +435,7 @@ alone (2.0 needed); its serial share is at most 0.26; measure with 8 agents or m
     low = high = None
     if len(logs) > 1:
         spread = student_t(len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
-        low, high = ratio * math.exp(-spread), min(1.0, ratio * math.exp(spread))
+        low, high = (min(1.0, ratio * math.exp(side)) for side in (-spread, spread))
     return SerialShare(min(1.0, ratio), low, high, tuple(int(n) for n in distinct[plateau]))
 
 

@@ -439,6 +439,12 @@ def test_the_interval_of_the_share_holds_the_truth_as_often_as_it_says() -> None
     assert 380 - 17 <= held <= 380 + 17
 
 
+def test_a_share_and_its_interval_stay_below_one() -> None:
+    named = shared(serial_share([1, 10, 50, 100], [1.0, 0.970, 0.971, 0.972], 1.0))
+
+    assert (named.low, named.ratio, named.high) == (1.0, 1.0, 1.0)
+
+
 def test_the_interval_of_the_share_is_students_on_its_logarithm() -> None:
     named = shared(serial_share([1, 100, 200], [1.0, 10.0, 10.2], 1.0))
 
