@@ -152,8 +152,8 @@ class MemoryTransitionConfig(Section):
     importance_weights: Weights = {"recency": 0.5, "relevance": 0.3, "frequency": 0.2}
     record_count: PositiveInt = 1000
     records_per_agent: PositiveInt = 100
-    moving_count: PositiveInt = 20000
-    foreground_rate: PositiveNumber = 500
+    moving_count: PositiveInt = 40000
+    foreground_rate: PositiveNumber = 1000
     foreground_seconds: PositiveNumber = 4
 
 
@@ -213,15 +213,23 @@ class IntegrationConfig(Section):
     """What the memory costs inside an agent framework.
 
     Attributes:
-        frameworks: Names of the frameworks.
-        operations_per_test: Operations per measurement.
+        frameworks: Kept from older files; chooses nothing, the target does.
+        operations_per_test: Operations per measurement, and of each client.
         concurrent_clients: Clients working at the same time.
+        rounds: Rounds of which the best counts, where CPU time is measured.
+        visits: How often an agent looks for its goal.
+        world_size: Cells along a side of its world.
+        turns: Turns of the dialogue.
     """
 
     category = "integration"
     frameworks: Names = ["langchain", "llama_index", "custom"]
     operations_per_test: PositiveInt = 1000
     concurrent_clients: PositiveInts = [1, 5, 10, 20]
+    rounds: PositiveInt = 7
+    visits: PositiveInt = 20
+    world_size: PositiveInt = 10
+    turns: PositiveInt = 400
 
 
 class SelfConfig(Section):

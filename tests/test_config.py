@@ -161,8 +161,8 @@ def test_the_defaults_are_the_documented_ones():
         "memory_transition": {
             "record_count": 1000,
             "records_per_agent": 100,
-            "moving_count": 20000,
-            "foreground_rate": 500,
+            "moving_count": 40000,
+            "foreground_rate": 1000,
             "foreground_seconds": 4,
         },
         "retrieval": {
@@ -175,6 +175,7 @@ def test_the_defaults_are_the_documented_ones():
             "search_rate": 50,
             "open_loop_seconds": 25,
         },
+        "integration": {"rounds": 7, "visits": 20, "world_size": 10, "turns": 400},
         "scalability": {"duration_seconds": 300, "operation_rate": 10},
     }
     expected = {

@@ -25,7 +25,7 @@ def footprint(target: MemoryTarget, records: Iterable[Record], directory: Path) 
         RSS, meaningless for a target elsewhere), on disk, and what ``target.stats()`` says in its
         ``*_bytes`` keys. ``counted_by_tier`` tells where the records ended up.
     """
-    before = _quiet_rss_bytes()
+    before = quiet_rss_bytes()
     count = serialized = 0
     for record in records:
         target.store(record)
@@ -33,7 +33,7 @@ def footprint(target: MemoryTarget, records: Iterable[Record], directory: Path) 
         serialized += len(json.dumps(record.state).encode())
     del record
     target.maintain()
-    resident = _quiet_rss_bytes() - before
+    resident = quiet_rss_bytes() - before
     stats = {key: value for key, value in target.stats().items() if key.endswith("_bytes")}
     info = target.info()
     tiers = info.tiers if Capability.COUNT in info.capabilities else ()
@@ -50,7 +50,8 @@ def footprint(target: MemoryTarget, records: Iterable[Record], directory: Path) 
     }
 
 
-def _quiet_rss_bytes() -> int:
+def quiet_rss_bytes() -> int:
+    """Return this process's RSS in bytes, after what nobody needs was collected and returned."""
     gc.collect()
     psutil.heap_trim()
     return psutil.Process().memory_info().rss

@@ -18,7 +18,7 @@ State: TypeAlias = dict[str, Any]
 EPISODE_STEPS = 40
 """States of one walk, conversation or expedition."""
 
-_ROOMS = (
+_ROOMS: tuple[tuple[str, float, float], ...] = (
     ("lobby", 4, 4), ("corridor", 12, 4), ("kitchen", 20, 6), ("office", 28, 5),
     ("laboratory", 34, 12), ("storage room", 30, 20), ("library", 20, 18), ("workshop", 10, 20),
     ("server room", 5, 28), ("loading dock", 16, 33), ("archive", 27, 31), ("roof garden", 36, 34),
