@@ -93,8 +93,7 @@ def store(tmp_path: Path) -> BenchmarkResults:
 def on_terminal() -> Callable[..., Ran]:
     """Run the command line as a process on a terminal of its own.
 
-    What comes back as ``out`` is what the process wrote to the terminal. With ``stdout`` only
-    standard error is a terminal and comes back as ``err``.
+    ``err`` is what it wrote to the terminal, and ``out`` too unless standard output is ``piped``.
     """
 
     def run(
