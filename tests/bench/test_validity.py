@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +196,29 @@ def evidence_of(
             load = open_loop(script, Constant(rate, count / rate), sink, options)
     evidence = watch.evidence(load, aggregate)
     return replace(evidence, run_queue_wait_ratio=None, own_cpu_ratio=None, gc_pause_ratio=None)
+
+
+@pytest.mark.parametrize("agents", [1, 4])
+def test_what_agents_waited_for_a_cpu_counts_though_their_threads_have_ended(agents: int) -> None:
+    readings = threading.local()
+
+    def own_wait_ns() -> int:
+        readings.last = getattr(readings, "last", 0) + 250_000_000
+        return int(readings.last)
+
+    aggregate = Aggregate()
+    watch = Watch(own_wait_ns)
+
+    def sink(batch: Any) -> None:
+        watch.see(batch)
+        aggregate.merge(fold(batch))
+
+    with watch:
+        load = closed_loop([stores(FakeTarget(), 1) for _ in range(agents)], sink)
+    seconds = watch.evidence(load, aggregate).run_queue_wait_ratio
+
+    wall = watch._wall_seconds
+    assert seconds == pytest.approx(0.25 / wall)
 
 
 @pytest.mark.parametrize("late_ms", [12, 50, 1000])
