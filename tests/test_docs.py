@@ -18,7 +18,7 @@ from agentmem_observe.results.store import BenchmarkResults
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-NOT_YET = {"compression", "memory_transition", "retrieval", "scalability", "integration"}
+NOT_YET = {"compression", "memory_transition", "scalability"}
 """Categories whose entries are still to be written; take one out when its entry is there."""
 BENCHMARKS = [one for one in discover([standard_suite()]) if one.category not in NOT_YET]
 SECTIONS = [value for _, value in BenchmarkConfig() if isinstance(value, Section)]
@@ -149,6 +149,25 @@ SMALL = {
         "record_count": 200,
         "tiers": ["stm"],
     },
+    "retrieval": {
+        "dataset_size": 200,
+        "volumes": [100],
+        "k_values": [1, 5],
+        "query_counts": [1, 10],
+        "vector_dimensions": [32],
+        "num_samples": 1000,
+        "search_rate": 1000,
+        "open_loop_seconds": 0.5,
+        "tiers": ["stm"],
+    },
+    "integration": {
+        "operations_per_test": 1000,
+        "concurrent_clients": [1],
+        "rounds": 1,
+        "visits": 3,
+        "world_size": 5,
+        "turns": 50,
+    },
     "self": {
         "operations": 2000,
         "rounds": 1,
@@ -203,7 +222,9 @@ def keys(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]
 
 def is_case(part: str) -> bool:
     """Return whether a key is made of a parameter's value."""
-    return bool(re.fullmatch(r"(complexity|batch|rate)_[\d.]+", part)) or part in (
+    return bool(
+        re.fullmatch(r"(complexity|batch|rate|volume|k|dimensions|threshold|clients)_[\d.]+", part)
+    ) or part in (
         *TIERS,
         "single",
     )

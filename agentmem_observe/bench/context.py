@@ -18,7 +18,7 @@ from agentmem_observe.bench.watch import Watch
 from agentmem_observe.measure.recorder import Aggregate, fold
 from agentmem_observe.model import ObservationBatch, Outcome, Record
 from agentmem_observe.targets.base import Capability, MemoryTarget, TargetInfo
-from agentmem_observe.targets.registry import build_target
+from agentmem_observe.targets.registry import TargetSpec, build_target, parse_spec
 from agentmem_observe.workload.arrivals import Arrivals
 from agentmem_observe.workload.driver import DriverOptions, Load, Sink, closed_loop, open_loop
 from agentmem_observe.workload.operations import Operation, Script, repeat
@@ -68,6 +68,11 @@ class Bench:
         self.driver = driver or DriverOptions()
         self._done = self._total = 0.0
         self._phase = ""
+
+    @property
+    def spec(self) -> TargetSpec:
+        """The target's name in its parts; may hold credentials."""
+        return parse_spec(self._spec, self.directory)
 
     def require(self, *needed: Capability) -> None:
         """Skip the benchmark unless the target has every capability.
