@@ -98,6 +98,8 @@ class StorageConfig(Section):
         batch_sizes: Records written per batch.
         data_complexity_levels: Size of a state: 1 is a few fields, 10 is a nested document.
         num_samples: Records per measurement where no batch size applies.
+        record_count: Records that a tier keeps while their bytes are counted.
+        records_per_agent: Of these, how many one agent has.
         read_batch_sizes: Records read per batch.
         tiers: Tiers to measure.
     """
@@ -106,6 +108,8 @@ class StorageConfig(Section):
     batch_sizes: PositiveInts = [10, 100, 1000, 10000]
     data_complexity_levels: PositiveInts = [1, 5, 10]
     num_samples: PositiveInt = 1000
+    record_count: PositiveInt = 10000
+    records_per_agent: PositiveInt = 100
     read_batch_sizes: PositiveInts = [1, 10, 50, 100]
     tiers: Tiers = ["stm", "im", "ltm"]
 
@@ -196,17 +200,27 @@ class ScalabilityConfig(Section):
     Attributes:
         agent_counts: Agents working at the same time.
         memory_sizes: Records stored, ascending.
-        parallel_operations: Operations in flight at the same time.
+        parallel_operations: Operations in flight at the same time: further numbers of agents.
+        least_operations: Operations to measure with each number of agents, at least.
+        stores_per_volume: Stores to measure at each number of records.
+        lookups_per_volume: Reads, and searches, to measure at each number of records.
         duration_seconds: Length of a sustained load.
         operation_rate: Its offered load in operations per second.
+        workers: Operations of it that can be under way at the same time.
+        leak_cycles: Cycles of 2,000 operations after it, to see whether the target leaks.
     """
 
     category = "scalability"
     agent_counts: PositiveInts = [1, 10, 50, 100, 500]
     memory_sizes: PositiveInts = [1000, 10000, 100000, 1000000]
     parallel_operations: PositiveInts = [1, 4, 8, 16]
+    least_operations: PositiveInt = 20000
+    stores_per_volume: PositiveInt = 200
+    lookups_per_volume: PositiveInt = 1000
     duration_seconds: PositiveNumber = 300
     operation_rate: PositiveNumber = 10
+    workers: PositiveInt = 4
+    leak_cycles: PositiveInt = 10
 
 
 class IntegrationConfig(Section):
@@ -238,23 +252,33 @@ class SelfConfig(Section):
     Attributes:
         operations: Operations timed per way of recording.
         rates: Offered loads in operations per second at which pacing is measured.
+        rounds: How often each contender has its turn.
         pacing_seconds: Length of each pacing run.
         duration_seconds: Length of the run against a target that freezes.
         rate: Its offered load in operations per second.
         service_seconds: What an operation takes when the target is not frozen.
         freeze_every_seconds: Time from the start of one freeze to the start of the next.
         freeze_for_seconds: Length of a freeze.
+        soaks: Simulated soaks per model and leak that the leak detector judges.
+        soak_seed: Seed of these soaks.
+        leaks_mib_per_hour: Leaks to put on top of them.
+        cycle_runs: Runs of the cycle-exact leak detector on targets in this process.
     """
 
     category = "self"
     operations: PositiveInt = 200000
     rates: PositiveNumbers = [100, 1000, 10000]
+    rounds: PositiveInt = 7
     pacing_seconds: PositiveNumber = 2.0
     duration_seconds: PositiveNumber = 60
     rate: PositiveNumber = 100
     service_seconds: PositiveNumber = 0.001
     freeze_every_seconds: PositiveNumber = 10
     freeze_for_seconds: PositiveNumber = 1
+    soaks: PositiveInt = 200
+    soak_seed: PositiveInt = 77
+    leaks_mib_per_hour: PositiveNumbers = [2, 5, 20, 60]
+    cycle_runs: PositiveInt = 30
 
 
 class BenchmarkConfig(Section):

@@ -151,7 +151,12 @@ def test_the_defaults_are_the_documented_ones():
 
     seeds = json.loads((FIXTURES / "seeds.json").read_text())
     added = {
-        "storage": {"read_batch_sizes": [1, 10, 50, 100], "tiers": list(TIERS)},
+        "storage": {
+            "record_count": 10000,
+            "records_per_agent": 100,
+            "read_batch_sizes": [1, 10, 50, 100],
+            "tiers": list(TIERS),
+        },
         "compression": {
             "kinds": list(KINDS),
             "held_out_count": 1000,
@@ -176,7 +181,15 @@ def test_the_defaults_are_the_documented_ones():
             "open_loop_seconds": 25,
         },
         "integration": {"rounds": 7, "visits": 20, "world_size": 10, "turns": 400},
-        "scalability": {"duration_seconds": 300, "operation_rate": 10},
+        "scalability": {
+            "least_operations": 20000,
+            "stores_per_volume": 200,
+            "lookups_per_volume": 1000,
+            "duration_seconds": 300,
+            "operation_rate": 10,
+            "workers": 4,
+            "leak_cycles": 10,
+        },
     }
     expected = {
         name: value | added.get(name, {}) for name, value in seeds.items() if name != "output_dir"
@@ -184,6 +197,7 @@ def test_the_defaults_are_the_documented_ones():
     expected["self"] = {
         "operations": 200000,
         "rates": [100, 1000, 10000],
+        "rounds": 7,
         "pacing_seconds": 2.0,
         "duration_seconds": 60,
         "rate": 100,

@@ -1,0 +1,79 @@
+"""Whether a target leaks: cycles where its memory is ours, the floor of its RSS everywhere."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import psutil
+
+from agentmem_observe.analysis.leaks import judge_cycles, judge_floor, time_to_limit
+from agentmem_observe.bench.usage import is_in_process
+from agentmem_observe.measure.cycles import run_cycles, traced_bytes_per_cycle
+from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.model import Record
+from agentmem_observe.targets.base import Capability, MemoryTarget
+
+_K = 10
+_MOST_RUNS = 3  # of the cycles: caches that fill, such as numpy's of small arrays, get the time to
+
+OPERATIONS_PER_RECORD = 4
+"""A cycle stores a record, reads it, searches for it, and deletes it."""
+_FEWEST_SAMPLES = 8  # a forecast looks at the second half of them and needs four
+
+
+def leak_figures(
+    target: MemoryTarget,
+    records: Sequence[Record],
+    samples: Sequence[ProcessSample],
+    cycles: int,
+) -> dict[str, Any]:
+    """Judge a target, and say when memory runs out if it goes on growing.
+
+    Args:
+        target: Open, and under no load.
+        records: What a cycle stores, reads, searches for and deletes again, at least one, under
+            ids that the target has not.
+        samples: Of the process that holds the target, while it was under load.
+        cycles: How many cycles to run where the target is in this process and deletes; 0 for none.
+
+    Returns:
+        ``verdict`` of the surest detector that could say something, what each of them said, and
+        a forecast, which is no verdict.
+    """
+    rss = [sample.rss_bytes for sample in samples]
+    at = [sample.at_seconds for sample in samples]
+    found = {"floor": asdict(judge_floor(at, rss))}
+    deletes = Capability.DELETE in target.info().capabilities
+    if cycles and deletes and is_in_process(target):
+        found = {"cycles": _cycles(target, records, cycles)} | found
+    known = [each["verdict"] for each in found.values() if each["verdict"] != "unknown"]
+    return {"verdict": known[0] if known else "unknown", **found} | _forecast(at, rss)
+
+
+def _cycles(target: MemoryTarget, records: Sequence[Record], cycles: int) -> dict[str, Any]:
+    def cycle() -> None:
+        for record in records:
+            target.store(record)
+            target.retrieve(record.agent_id, record.record_id)
+            target.search(record.agent_id, record.state, _K, vector=record.vector)
+            target.delete(record.agent_id, record.record_id)
+
+    operations = OPERATIONS_PER_RECORD * len(records)
+    for _ in range(_MOST_RUNS):
+        verdict = judge_cycles(run_cycles(cycle, cycles).blocks, operations)
+        if verdict.verdict != "suspected":
+            break
+    if verdict.verdict == "leak":
+        kept = traced_bytes_per_cycle(cycle)
+        verdict = replace(verdict, bytes_per_operation=kept / operations)
+    return asdict(verdict)
+
+
+def _forecast(at: Sequence[float], rss: Sequence[int]) -> dict[str, Any]:
+    if len(rss) < _FEWEST_SAMPLES:
+        return {}
+    limit = psutil.virtual_memory().total
+    forecast = asdict(time_to_limit(at, rss, limit)) | {"limit_bytes": limit}
+    never = {name: None for name, value in forecast.items() if math.isinf(value)}
+    return {"forecast": forecast | never}
