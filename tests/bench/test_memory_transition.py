@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from agentmem_observe.analysis.validity import Validity
 from agentmem_observe.bench import context
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.bench.foreground import Run, during, part_during
+from agentmem_observe.bench.foreground import Case, Run, during, overhead, part_during
 from agentmem_observe.bench.measurement import Measurement
 from agentmem_observe.bench.moves import due, important_records, judge_moves
 from agentmem_observe.bench.retention import retention
@@ -290,9 +290,11 @@ def test_where_two_of_three_records_should_have_moved(
 def test_a_share_may_be_rounded_either_way_and_no_further(
     fraction: float, reported: int, count: int
 ) -> None:
-    records = [Record("a", str(number), step=number) for number in range(5)]
+    youngest_first = [Record("a", str(number), step=number) for number in reversed(range(5))]
 
-    assert due(records, fraction, reported) == {("a", str(number)) for number in range(count)}
+    moving = due(youngest_first, fraction, reported)
+
+    assert moving == {("a", str(number)) for number in range(count)}
 
 
 def test_a_share_that_floats_miss_by_a_hair_is_a_whole_number() -> None:
@@ -500,6 +502,7 @@ def test_operations_during_a_transition_are_counted_apart_and_too_few_are_named(
         assert 5 <= during["sample_count"] <= 100
         assert sum(during["outcomes"].values()) == during["sample_count"]
         assert during["operations"]["retrieve_memory"]["items_processed"] >= 5
+        assert during["total_time_seconds"] == figures["under_load"]["duration_seconds"]
         assert any(
             warning.startswith(
                 f"{pair.replace('_', ' ')}: only {during['sample_count']} operations were under "
@@ -521,6 +524,47 @@ def test_records_that_cannot_be_found_while_they_move_are_no_success(
         assert figures["without"]["outcomes"] == {"ok": 100}
         assert figures["during"]["outcomes"]["empty"] >= 5
     assert "operations did not succeed" in ran.metadata["warnings"][0]
+
+
+@forks
+def test_searches_that_do_not_find_a_stored_record_are_no_success(run_here: RunHere) -> None:
+    _, results = run_overhead(run_here, "fake?wrong_neighbours_one_in=1")
+
+    for figures in results.values():
+        operations = figures["without"]["operations"]
+        assert set(operations["search_memory"]["outcomes"]) == {"wrong"}
+        assert set(operations["retrieve_memory"]["outcomes"]) == {"ok"}
+
+
+@forks
+def test_a_transition_that_leaves_records_behind_under_load_is_named(
+    run_here: RunHere, use: Use
+) -> None:
+    class Hasty(FakeTarget):
+        def transition(self, source: str, destination: str, **choice: Any) -> int:
+            alone = threading.current_thread() is threading.main_thread()
+            return super().transition(source, destination, fraction=1.0 if alone else 0.5)
+
+    use(Hasty)
+
+    ran, _ = run_overhead(run_here)
+
+    assert "stm to im: 30 of 60 records moved under load" in ran.finished.facts["warnings"]
+
+
+@forks
+def test_late_starts_beside_a_transition_are_no_fault_of_the_load_generator(
+    tmp_path: Path,
+) -> None:
+    bench = a_bench(tmp_path)
+    records = list(bench.generate(60, 1, "stm", per_agent=20))
+
+    overhead(bench, Case(records, "stm", "im", rate=1000, seconds=0.05))
+
+    without, beside = (one.aggregate.total().dispatch_delay for one in bench.measurements)
+    assert without.max_seconds > 0
+    assert beside.max_seconds == 0
+    assert (without.count, beside.count) == (50, 50)
 
 
 @forks
