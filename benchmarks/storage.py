@@ -45,12 +45,14 @@ def benchmark_read_latency(
     read_batch_sizes: tuple[int, ...] = (1, 10, 50, 100),
     data_complexity_levels: tuple[int, ...] = (1, 5, 10),
     num_samples: int = 1000,
+    records_per_agent: int = 100,
     tiers: tuple[str, ...] = TIERS,
     **kwargs: Any,
 ) -> dict[str, Any]:
     """Service time of reading records back by id, one at a time and several, from each tier.
 
     Reads are of random records out of ``num_samples`` stored ones; a batch is one timed operation.
+    Agents have few records each, so that none outgrows its tier.
     """
     bench.require(Capability.RETRIEVE, Capability.CALLER_IDS)
     wanted = bench.tiers(tiers)
@@ -64,7 +66,7 @@ def benchmark_read_latency(
             figures = results.setdefault(f"complexity_{complexity}", {}).setdefault(
                 tier or "all", {}
             )
-            records = bench.records(num_samples, complexity, tier)
+            records = bench.records(num_samples, complexity, tier, per_agent=records_per_agent)
             with bench.target() as target:
                 bench.store(target, records)
                 for size, count in reads.items():

@@ -112,8 +112,10 @@ class Bench:
             finally:
                 target.close()
 
-    def records(self, count: int, complexity: int = 1, tier: str = "") -> list[Record]:
-        """Return seeded records of one agent, each with a state and, if taken, a vector.
+    def records(
+        self, count: int, complexity: int = 1, tier: str = "", *, per_agent: int | None = None
+    ) -> list[Record]:
+        """Return seeded records, each with a state and, if taken, a vector.
 
         Vectors come along so that a store measures the target, not the making of embeddings.
         They are exempt from garbage collection: what the load generator holds must not make the
@@ -123,8 +125,9 @@ class Bench:
             count: How many, >= 0.
             complexity: Size factor of the states, >= 1.
             tier: Where to store them; "" leaves it to the target.
+            per_agent: Spread them over agents who get this many each, >= 1; None is one agent.
         """
-        records = list(self.generate(count, complexity, tier))
+        records = list(self.generate(count, complexity, tier, per_agent=per_agent))
         gc.collect()
         gc.freeze()
         return records

@@ -97,10 +97,15 @@ def _failures(outcomes: Mapping[str, int]) -> Sequence[str]:
 
 
 def _validity(run: WorkerRun) -> dict[str, Any]:
-    """Judge the run as a whole: by what its loops said of themselves, and by its host."""
+    """Judge the run as a whole: by what its loops said of themselves, and by its host.
+
+    A run that failed has no figures to trust, whatever its host did.
+    """
     loops = run.finished.facts.get("validities", [])
-    whole = judge(_evidence(run))
-    judgements = [whole, _judge_loops(loops)]
+    if run.finished.status == "failed":
+        judgements = [Validity("void", ("the run failed: its figures are not complete",))]
+    else:
+        judgements = [judge(_evidence(run)), _judge_loops(loops)]
     judgements.sort(key=lambda judgement: -_SEVERITY[judgement.verdict])
     reasons: dict[str, str] = {}  # of reasons that differ in their figures only, the first
     for reason in itertools.chain.from_iterable(judgement.reasons for judgement in judgements):

@@ -1,5 +1,6 @@
 """Searches of a collection: sent, timed and judged, and what their answers are worth."""
 
+import gc
 import itertools
 import math
 import time
@@ -120,7 +121,7 @@ class Case(Generic[SomeCollection]):
             worst = Outcome.OK
             for each, hits in enumerate(found, number * size):
                 query = each % count
-                answers.append(Answer(query, places_of(hits, collection.record_count)))
+                answers.append(Answer(query, tuple(places_of(hits, collection.record_count))))
                 worst = max(worst, collection.judge(query, hits, k, scope))
             return worst
 
@@ -160,6 +161,8 @@ def filled(
         collection: What to store.
         tiers: Where to: equal parts in this order; "" leaves it to the target.
     """
+    gc.collect()
+    gc.freeze()  # what is known of the records must not make the target's collections longer
     with bench.target() as target:
         bench.fill(target, collection.records(tiers))
         target.maintain()
@@ -203,6 +206,12 @@ def accepted_dimensions(bench: Bench, wanted: Sequence[int]) -> tuple[list[int],
         taken = [DIMENSIONS]
     if not taken:
         raise SkipBenchmark(f"the target takes vectors of none of these dimensions: {refused}")
+    if refused:
+        others = ", ".join(name.removeprefix("dimensions_") for name in refused)
+        bench.warn(
+            f"the target takes no vectors of {others} dimensions; measured with "
+            + ", ".join(map(str, taken))
+        )
     return taken, refused
 
 

@@ -1,7 +1,7 @@
 """Whether a target kept what it acknowledged: read back, counted, and found by search."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from agentmem_observe.targets.base import Capability, MemoryTarget
 
 MOST_READ_BACK = 20_000
 """Records read back at the most; of more, a seeded sample."""
+_MOSTLY = 0.9
 MOST_SEARCHED = 20
 """Records searched for at the most; a search costs far more than a read."""
 
@@ -140,10 +141,23 @@ def _count(
     verification.figures["counted"] = counted
     if tiers:
         verification.figures["counted_by_tier"] = by_tier
+        _warn_of_moves(records, by_tier, verification)
     if counted != expected - lost:
         verification.warnings.append(
             f"the target counts {counted} records where {expected} were stored, of which {lost} "
             "were found to be gone"
+        )
+
+
+def _warn_of_moves(
+    records: Sequence[Record], by_tier: Mapping[str, int], verification: Verification
+) -> None:
+    """Say so when records did not stay in the tier that their figures are named after."""
+    tier = records[0].tier
+    if tier is not None and by_tier[tier] < _MOSTLY * sum(by_tier.values()):
+        verification.warnings.append(
+            f"only {by_tier[tier]:,} of {sum(by_tier.values()):,} records stayed in {tier}, the "
+            "others moved on: its figures include the moves"
         )
 
 

@@ -138,7 +138,8 @@ def _wait_ratio(before: ProcessSample | None, after: ProcessSample | None) -> fl
     waited = waited_seconds(before, after)
     if before is None or after is None or waited is None:
         return None
-    return waited / (after.at_seconds - before.at_seconds)
+    # Several threads can wait at once, and a wait is credited when it ends: no share exceeds 1.
+    return min(1.0, waited / (after.at_seconds - before.at_seconds))
 
 
 def _shown(params: Mapping[str, Any]) -> dict[str, Any]:

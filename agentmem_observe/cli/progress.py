@@ -156,7 +156,8 @@ class Lines(_Counting):
         if share > 0:
             elapsed = now - self._began[benchmark.id]
             left = f", about {format_seconds(elapsed * (1 / share - 1))} left"
-        self._say(f"{benchmark.id}: {share:.0%}{left} ({progress.phase})")
+        phase = f" ({progress.phase.strip()})" if progress.phase else ""
+        self._say(f"{benchmark.id}: {share:.0%}{left}{phase}")
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         """Say what came of it."""

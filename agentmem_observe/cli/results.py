@@ -44,7 +44,10 @@ def list_results(
         click.echo(json.dumps(rows, indent=2))
         return
     if not rows:
-        click.echo(f"No results in {results_dir}; make some with: agentmem-observe run", err=True)
+        wanted = "".join(f" of {name!r}" for name in (category, benchmark) if name)
+        click.echo(
+            f"No results{wanted} in {results_dir}; make some with: agentmem-observe run", err=True
+        )
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("result", "status", "validity", "took"):

@@ -24,6 +24,7 @@ from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
 from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
 from agentmem_observe.errors import UsageError
+from agentmem_observe.profiles import profile_config
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.targets.registry import FACTORY, build_target, parse_spec
 
@@ -48,6 +49,13 @@ OWN_CATEGORY = "self"
     show_default=True,
     metavar="SPEC",
     help="The memory to measure: embedded, redis://HOST:PORT/DB, langgraph, MODULE:FACTORY, ...",
+)
+@click.option(
+    "--profile",
+    default="standard",
+    show_default=True,
+    metavar="NAME",
+    help="Sizes of everything: quick, standard (the seeds'), or full. Not with --config.",
 )
 @click.option(
     "--config",
@@ -99,6 +107,7 @@ def run(
     benchmark: str | None,
     suites: tuple[Path, ...],
     target: str,
+    profile: str,
     config_file: Path | None,
     params: tuple[str, ...],
     output_dir: str | None,
@@ -119,7 +128,9 @@ def run(
       agentmem-observe run --category storage --params batch_sizes=[100,1000]
       agentmem-observe run --suite my_benchmarks --target my_package.memory:make
     """
-    config = BenchmarkConfig.load(config_file) if config_file else BenchmarkConfig()
+    if config_file and profile != "standard":
+        raise UsageError(f"--profile {profile} and --config {config_file}: use one of them")
+    config = BenchmarkConfig.load(config_file) if config_file else profile_config(profile)
     if output_dir is not None:
         config.output_dir = output_dir
     chosen = choose(suites, category, benchmark)

@@ -359,3 +359,21 @@ def test_a_target_that_keeps_only_the_last_under_one_id_has_changed_the_others()
 )
 def test_a_record_is_kept_if_agent_content_and_state_are(found: Record, kept: bool) -> None:
     assert is_kept(Record("agent", "id", "text", {"a": 1}), found) is kept
+
+
+def test_records_that_moved_on_to_another_tier_are_no_secret(run_here: RunHere) -> None:
+    sizes = {"batch_sizes": [30], "data_complexity_levels": [1], "tiers": ["stm", "im"]}
+
+    ran = run_here("storage", "write_throughput", target="embedded?stm_capacity=20", **sizes)
+
+    assert ran.finished.facts["warnings"] == [
+        "only 20 of 30 records stayed in stm, the others moved on: its figures include the moves"
+    ]
+
+
+def test_reads_are_of_records_that_are_still_in_the_tier(run_here: RunHere) -> None:
+    sizes = {"num_samples": 300, "data_complexity_levels": [1], "tiers": ["stm"]}
+
+    ran = run_here("storage", "read_latency", target="embedded", **sizes)
+
+    assert ran.finished.facts["warnings"] == []

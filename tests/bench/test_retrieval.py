@@ -159,7 +159,9 @@ def test_a_target_of_fixed_dimensions_is_measured_at_those_and_says_what_it_refu
     refused = results["vector_dimensions_refused"]
     assert list(refused) == ["dimensions_128", "dimensions_512"]
     assert refused["dimensions_128"].startswith("ValueError: the vector has shape (128,)")
-    assert ran.finished.facts["warnings"] == []
+    assert ran.finished.facts["warnings"] == [
+        "the target takes no vectors of 128, 512 dimensions; measured with 384"
+    ]
 
 
 def test_dimensions_that_the_target_takes_are_the_only_ones_measured(run_here: RunHere) -> None:
@@ -476,3 +478,16 @@ def test_everything_there_is_is_never_wrong() -> None:
     places = [int(hit.record_id.removeprefix("record_")) for hit in nearest_hits(3)]
 
     assert judged(nearest_hits(3)[::-1], k=3, tier="stm", members=places) == Outcome.OK
+
+
+def test_the_nearest_in_a_tier_are_named_by_their_places_in_the_whole() -> None:
+    collection = ClusteredCollection(40, 3, 16, per_cluster=4, seed=SEED)
+    members = np.array([3, 8, 20, 39])
+
+    neighbours = collection.scope("stm", 2, members).neighbours
+
+    assert neighbours is not None
+    ranking = true_ranking(collection.clusters)
+    for query in range(3):
+        expected = [place for place in ranking[query].tolist() if place in members][:2]
+        assert neighbours.places[query].tolist() == expected
