@@ -177,6 +177,7 @@ class Crowd:
             operations=sum(map(len, shift.batches)),
             workers=len(self._seats),
             active_seconds=float(shift.active_seconds.sum()),
+            cpu_wait_seconds=self.traces.cpu_wait_seconds,
         )
 
     @contextmanager

@@ -52,6 +52,7 @@ class Traces:
             start, end = getattr(first, name, None), getattr(last, name, None)
             return None if start is None or end is None else max(0.0, end - start) / elapsed
 
+        self._elapsed_seconds = elapsed
         moved = [rate("disk_read_bytes"), rate("disk_write_bytes")]
         self._voluntary = switches.ru_nvcsw - self._switches_before.ru_nvcsw
         self._involuntary = switches.ru_nivcsw - self._switches_before.ru_nivcsw
@@ -64,6 +65,12 @@ class Traces:
             "io_pressure_ratio": noise.io_pressure_ratio,
             "cpu_count": noise.cpu_count or os.cpu_count(),
         }
+
+    @property
+    def cpu_wait_seconds(self) -> float | None:
+        """Return for how long threads were ready to run without a CPU, summed; None if unknown."""
+        ratio = self._figures["cpu_wait_ratio"]
+        return None if ratio is None else ratio * self._elapsed_seconds
 
     def evidence(self, agents: int, operations: int, **known: float | None) -> UsageEvidence:
         """Return what was seen, for `find_bottleneck`.

@@ -73,7 +73,9 @@ class Watch:
             aggregate: What it measured.
         """
         wall = self._wall_seconds
-        waited = self._waited_seconds()
+        waited = load.cpu_wait_seconds
+        if waited is None:
+            waited = self._waited_seconds()
         total = aggregate.total(outcome=None)
         elapsed = load.elapsed_seconds
         active = load.active_seconds
@@ -89,7 +91,7 @@ class Watch:
             latency_p99_seconds=_percentile(total.latency, 99),
             backlog_slope=self._slope(),
             worker_busy_ratio=busy,
-            run_queue_wait_ratio=None if waited is None else waited / (wall * load.workers),
+            run_queue_wait_ratio=None if waited is None else min(1.0, waited / (wall * load.workers)),
             own_cpu_ratio=self._cpu_seconds / wall,
             gc_pause_ratio=self._gc.to_dict()["gc_pause_seconds"] / wall,
         )

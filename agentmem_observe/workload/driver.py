@@ -57,6 +57,8 @@ class Load:
             rate: Poisson arrivals scatter around that. None for a closed loop.
         active_seconds: Time between first operation and last answer of each worker, summed. None
             if all of them were at it for the whole ``elapsed_seconds``.
+        cpu_wait_seconds: For how long they were ready to run but had no CPU, summed. None if that
+            is to be read in the threads that call the sink.
     """
 
     elapsed_seconds: float
@@ -64,6 +66,7 @@ class Load:
     workers: int
     offered_rate: float | None = None
     active_seconds: float | None = None
+    cpu_wait_seconds: float | None = None
 
 
 def closed_loop(
