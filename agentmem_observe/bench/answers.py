@@ -1,8 +1,7 @@
 """What answers to searches are worth: how near they come, how well they tell clusters apart."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,9 +9,8 @@ from agentmem_observe.analysis.ranking import f1_at_k, ndcg_at_k, precision_at_k
 from agentmem_observe.bench.collection import ClusteredCollection, Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer that was not an error.
+class Answer(NamedTuple):
+    """One answer that was not an error; the garbage collector need not look into it.
 
     Attributes:
         query: The number of the query.
@@ -20,13 +18,14 @@ class Answer:
     """
 
     query: int
-    places: list[int]
+    places: tuple[int, ...]
 
 
-def exact_answers(scope: Scope, k: int) -> list[Answer]:
-    """Return what an exact search answers to each query."""
+def exact_answers(scope: Scope) -> list[Answer]:
+    """Return what an exact search answers to each query, as deep as the scope is known."""
     assert scope.neighbours is not None
-    return [Answer(n, places[:k].tolist()) for n, places in enumerate(scope.neighbours.places)]
+    found = scope.neighbours.places.tolist()
+    return [Answer(number, tuple(places)) for number, places in enumerate(found)]
 
 
 def recall(

@@ -244,11 +244,10 @@ def accuracy_figures(
         "records_count": collection.record_count,
         "clusters_count": int(collection.clusters.labels.max()) + 1,
     }
+    exact = exact_answers(scope)
     answers: list[Answer] = []
-    exact: list[Answer] = []
     for k in sorted(k_values):
         measured, answers = case.closed_loop(bench, k, Length(collection.query_count))
-        exact = exact_answers(scope, k)
         figures[f"k_{k}"] = {
             **accuracy(collection, answers, k),
             "exact": accuracy(collection, exact, k),
