@@ -275,7 +275,7 @@ class SelfConfig(Section):
     service_seconds: PositiveNumber = 0.001
     freeze_every_seconds: PositiveNumber = 10
     freeze_for_seconds: PositiveNumber = 1
-    soaks: PositiveInt = 200
+    soaks: PositiveInt = 150
     soak_seed: PositiveInt = 77
     leaks_mib_per_hour: PositiveNumbers = [2, 5, 20, 60]
     cycle_runs: PositiveInt = 30

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agentmem_observe.bench import contenders, omission, overhead, pacing
+from agentmem_observe.bench import contenders, leak_cases, omission, overhead, pacing
 from agentmem_observe.bench.context import Bench
 
 
@@ -100,3 +100,35 @@ def benchmark_coordinated_omission(
         },
         "validity": ours.validity.verdict,
     }
+
+
+def benchmark_leak_detection(
+    bench: Bench,
+    soaks: int = 150,
+    soak_seed: int = 77,
+    leaks_mib_per_hour: tuple[float, ...] = (2, 5, 20, 60),
+    cycle_runs: int = 30,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """How often the leak detectors cry wolf, and how often they miss a leak.
+
+    Simulated six-hour soaks for the one that looks at memory from outside, targets in this process
+    for the one that counts blocks.
+    """
+    leaks = (0.0, *leaks_mib_per_hour)
+    bench.expect(leak_cases.cell_count(len(leaks)) + 3 * cycle_runs)
+    cells = []
+    bench.phase("simulated soaks")
+    for cell in leak_cases.simulate(soaks, soak_seed, leaks):
+        cells.append(cell)
+        bench.advance(1)
+    alarms = {}
+    for name, spec in leak_cases.CYCLE_TARGETS.items():
+        bench.phase(f"cycles on {name}")
+        called = 0
+        with leak_cases.open_target(spec, bench.directory) as target:
+            for verdict in leak_cases.cycle_verdicts(target, cycle_runs):
+                called += verdict == "leak"
+                bench.advance(1)
+        alarms[name] = called / cycle_runs
+    return leak_cases.table(cells) | {"cycles_alarm_ratio": alarms}

@@ -204,6 +204,10 @@ def test_the_defaults_are_the_documented_ones():
         "service_seconds": 0.001,
         "freeze_every_seconds": 10,
         "freeze_for_seconds": 1,
+        "soaks": 150,
+        "soak_seed": 77,
+        "leaks_mib_per_hour": [2, 5, 20, 60],
+        "cycle_runs": 30,
     }
     assert values == expected | {"custom": {}, "output_dir": "benchmark_results"}
 

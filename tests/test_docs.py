@@ -192,6 +192,9 @@ SMALL = {
         "duration_seconds": 0.5,
         "freeze_every_seconds": 0.5,
         "freeze_for_seconds": 0.05,
+        "soaks": 1,
+        "leaks_mib_per_hour": [60],
+        "cycle_runs": 1,
     },
 }
 

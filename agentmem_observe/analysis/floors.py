@@ -358,7 +358,8 @@ def _lagged(load: Floats, lag_steps: float) -> Floats:
 def _best_line(
     time: Floats, floor: Floats, basis: list[Floats], driver_sets: Sequence[list[Floats]]
 ) -> _Line:
-    lines = [_line(time, floor, basis, drivers) for drivers in driver_sets]
+    orthonormal, _ = np.linalg.qr(np.column_stack(basis))
+    lines = [_line(time, floor, orthonormal, drivers) for drivers in driver_sets]
     if len(lines) == 1:
         return lines[0]
     # Memory that falls as the load rises follows something else, such as a leak in the evening.
@@ -376,16 +377,15 @@ def _best_line(
     )
 
 
-def _line(time: Floats, floor: Floats, basis: list[Floats], drivers: Sequence[Floats]) -> _Line:
+def _line(time: Floats, floor: Floats, basis: Floats, drivers: Sequence[Floats]) -> _Line:
     """Fit floor = slope x time + basis + drivers by least squares, for all soaks at once.
 
     Time and floor are cleared of everything else first (Frisch-Waugh-Lovell), so that the soaks
     share the factorisation of what they have in common.
     """
-    orthonormal, _ = np.linalg.qr(np.column_stack(basis))
 
     def cleared(values: Floats) -> Floats:
-        return np.asarray(values - (values @ orthonormal) @ orthonormal.T)
+        return np.asarray(values - (values @ basis) @ basis.T)
 
     left, axis = cleared(floor), np.broadcast_to(cleared(time[None]), floor.shape)
     whole = (axis**2).sum(axis=1)
@@ -404,7 +404,7 @@ def _line(time: Floats, floor: Floats, basis: list[Floats], drivers: Sequence[Fl
     alone = np.maximum((axis**2).sum(axis=1), 1e-12 * whole)
     slope = (axis * left).sum(axis=1) / alone
     residuals = left - slope[:, None] * axis
-    parameters = len(basis) + len(drivers) + 1
+    parameters = basis.shape[1] + len(drivers) + 1
     error = _standard_error(residuals, alone, parameters)
     explained = floor_alone - slope[:, None] * axis_alone
     rises = np.ones(len(floor), dtype=np.bool_)
