@@ -91,7 +91,9 @@ class Watch:
             latency_p99_seconds=_percentile(total.latency, 99),
             backlog_slope=self._slope(),
             worker_busy_ratio=busy,
-            run_queue_wait_ratio=None if waited is None else min(1.0, waited / (wall * load.workers)),
+            run_queue_wait_ratio=None
+            if waited is None
+            else min(1.0, waited / (wall * load.workers)),
             own_cpu_ratio=self._cpu_seconds / wall,
             gc_pause_ratio=self._gc.to_dict()["gc_pause_seconds"] / wall,
         )

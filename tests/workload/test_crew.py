@@ -55,6 +55,7 @@ def test_all_agents_are_ready_before_and_alive_after_what_is_around() -> None:
 
         def __exit__(self, *exc: object) -> None:
             alive.append(threading.active_count())
+            assert len(started) == 7 * 3
 
     before = threading.active_count()
     work_together([script(started.append) for _ in range(7)], around=Around())  # type: ignore[arg-type]
