@@ -1,6 +1,7 @@
 """The grid world has a way to the goal, and who remembers it does not look for it again."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -113,3 +114,24 @@ def test_a_visit_that_takes_too_long_is_given_up() -> None:
 def test_a_world_without_room_for_two_corners_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 2"):
         GridWorld(1)
+
+
+def test_who_wanders_turns_back_in_dead_ends_only() -> None:
+    class Diary(NoRecollection):
+        def __init__(self) -> None:
+            self.steps: list[tuple[Cell, str]] = []
+
+        def remember(
+            self, key: str, about: str | Mapping[str, Any], state: Mapping[str, Any]
+        ) -> None:
+            if state["left"] is None:
+                self.steps.append((tuple(state["position"]), state["action"]))
+
+    world, diary = GridWorld(8, seed=4), Diary()
+    back = {"north": "south", "south": "north", "east": "west", "west": "east"}
+
+    steps = visit(world, diary, 0)
+
+    assert steps == len(diary.steps) > 20
+    for (_, action), (cell, following) in pairwise(diary.steps):
+        assert following != back[action] or list(world.moves(cell)) == [following]
