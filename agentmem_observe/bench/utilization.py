@@ -9,7 +9,7 @@ from typing import Any
 from agentmem_observe.analysis.samples import fewest_samples_for
 from agentmem_observe.bench.context import AGENT, Bench
 from agentmem_observe.bench.footprint import quiet_rss_bytes
-from agentmem_observe.bench.leaking import OPERATIONS_PER_RECORD, leak_figures
+from agentmem_observe.bench.leaking import leak_figures
 from agentmem_observe.bench.measurement import Measurement
 from agentmem_observe.bench.usage import Usage, own_probe, server_probe
 from agentmem_observe.bench.verification import is_kept
@@ -26,8 +26,9 @@ RECORDS = 1000
 
 _K = 10  # hits of a search, as in the seeds
 _INTERVAL_SECONDS = 0.5  # between samples, as in the seeds
-_CALIBRATION_SHARE, _CALIBRATION_SECONDS = 0.1, (0.5, 10.0)
-_RECORDS_PER_CYCLE = 500  # 2,000 operations: an object that one in a thousand leaves shows
+_CALIBRATION_SHARE, _CALIBRATION_SECONDS = 0.1, (1.5, 10.0)
+_WARM_UP_SECONDS = 0.3  # first times are dear: they are not the load's price
+_CYCLE_RECORDS = 500  # 2,000 operations: an object that one in a thousand leaves shows
 _CYCLES_SHARE, _SHORTEST_CYCLES_SECONDS = 0.1, 2.0  # of the load's length, for all cycles
 _METHOD = (
     "the load generator's CPU time per second is that of the same load on a target that does "
@@ -160,26 +161,24 @@ class Utilization:
             **_io_figures(own),
             "attribution": self._attribution(measured, own, server),
             "leak": leak_figures(
-                target, self._strangers(measured, cycles), server.samples or own.samples, cycles
+                target,
+                [replace(r, record_id=f"cycle_{r.step}") for r in self._records[:_CYCLE_RECORDS]],
+                server.samples or own.samples,
+                cycles,
+                max(_SHORTEST_CYCLES_SECONDS, _CYCLES_SHARE * self._load.seconds),
             ),
             "sampling": sampling,
         }
-
-    def _strangers(self, measured: Measurement, cycles: int) -> list[Record]:
-        """Return records that the target does not hold: as many as cycles have time for."""
-        seconds = measured.aggregate.total().service_time.mean_seconds if measured.ok else 0.0
-        budget = max(_SHORTEST_CYCLES_SECONDS, _CYCLES_SHARE * self._load.seconds)
-        per_record = OPERATIONS_PER_RECORD * cycles * max(seconds, 1e-9)
-        count = max(1, min(_RECORDS_PER_CYCLE, int(budget / per_record)))
-        return [
-            replace(record, record_id=f"cycle_{number}")
-            for number, record in enumerate(self._records[:count])
-        ]
 
     def _calibrate(self) -> float:
         """Return the CPU time per second of the load generator and its sampler."""
         shortest, longest = _CALIBRATION_SECONDS
         seconds = min(longest, max(shortest, _CALIBRATION_SHARE * self._load.seconds))
+        self._send_to_nobody(_WARM_UP_SECONDS)
+        return self._send_to_nobody(seconds)
+
+    def _send_to_nobody(self, seconds: float) -> float:
+        """Send the load to a target that does nothing; return CPU time per second."""
         load = replace(self._load, seconds=seconds)
         script = load.script(_Echo(self._records), self._records)
         aggregate = Aggregate()

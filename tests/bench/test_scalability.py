@@ -454,7 +454,8 @@ def test_the_embedded_memory_keeps_and_finds_what_it_should(run_here: RunHere) -
 
 @pytest.fixture(autouse=True)
 def short_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(utilization, "_RECORDS_PER_CYCLE", 10)
+    monkeypatch.setattr(utilization, "_CYCLE_RECORDS", 10)
+    monkeypatch.setattr(utilization, "_CALIBRATION_SECONDS", (0.3, 0.3))
 
 
 def use(run_here: RunHere, target: str = "fake", **params: Any) -> tuple[Any, dict[str, Any]]:
@@ -552,9 +553,9 @@ def test_a_steady_load_needs_ids_that_can_be_stored_again(run_here: RunHere) -> 
 # --- leaks ---
 
 
-def leak(target: FakeTarget, cycles: int = 6) -> dict[str, Any]:
+def leak(target: FakeTarget, cycles: int = 6, seconds: float = 1e6) -> dict[str, Any]:
     records = [Record("agent", f"r{n}", state={"n": n}) for n in range(25)]
-    return leaking.leak_figures(target, records, [], cycles)
+    return leaking.leak_figures(target, records, [], cycles, seconds)
 
 
 def test_a_target_that_keeps_one_object_in_a_hundred_operations_leaks() -> None:
@@ -573,6 +574,32 @@ def test_without_cycles_a_short_load_says_nothing() -> None:
     for found in (leak(opened(), cycles=0), leak(opened(lacks=(Capability.DELETE,)))):
         assert found["verdict"] == "unknown"
         assert "cycles" not in found
+
+
+def test_a_target_too_slow_for_cycles_in_its_time_is_not_judged_by_them() -> None:
+    found = leak(opened(leaks_one_in=100), seconds=1e-9)
+
+    assert found["verdict"] == "unknown"
+    assert found["cycles"]["reasons"][0].endswith("make the load longer")
+
+
+def test_what_grows_until_it_is_full_is_no_leak() -> None:
+    class Filling(FakeTarget):
+        """Has a cache of searches that takes its time to fill."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.cache: list[object] = []
+
+        def search(self, *args: Any, **options: Any) -> Any:
+            if len(self.cache) < 25 * 15:
+                self.cache.append(object())
+            return super().search(*args, **options)
+
+    target = Filling()
+    target.open()
+
+    assert leak(target)["verdict"] == "none"
 
 
 # --- usage ---
