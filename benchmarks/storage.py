@@ -35,7 +35,9 @@ def benchmark_write_throughput(
                 records = bench.records(size, complexity, tier)
                 with bench.target() as target:
                     figures[tier] = bench.store(target, records).summary()
-            case = figures["stm" if "stm" in figures else wanted[0]] | {"tiers": {t: f for t, f in figures.items() if t}}
+            case = figures["stm" if "stm" in figures else wanted[0]] | {
+                "tiers": {t: f for t, f in figures.items() if t}
+            }
             results.setdefault(f"complexity_{complexity}", {})[f"batch_{size}"] = case
     return results
 
