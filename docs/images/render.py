@@ -129,7 +129,7 @@ def measured() -> dict[str, Histogram]:
 def draw_chart() -> None:
     """Write ``stalls.png``: latency by percentile, on the axis of HdrHistogram."""
     matplotlib.use("Agg")
-    nines = [1 / (1 - share / 1000) for share in range(0, 999)] + [1000, 2000, 3000, 6000]
+    nines = [1 / (1 - share / 1000) for share in range(999)] + [1000, 2000, 3000, 6000]
     styles = {"truth (arithmetic)": dict(color="#999", linewidth=5, alpha=0.6)}
     figure, axes = plt.subplots(figsize=(9, 4.2), dpi=120)
     for name, histogram in measured().items():
