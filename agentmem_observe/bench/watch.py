@@ -11,7 +11,6 @@ from agentmem_observe.analysis.validity import Evidence
 from agentmem_observe.measure import procfs
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.histogram import Histogram
-from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.model import ObservationBatch
 from agentmem_observe.workload.driver import Load
@@ -112,13 +111,6 @@ class Watch:
         if len(self._due) < _FEWEST_POINTS_FOR_A_SLOPE:
             return None
         return float(np.polyfit(np.array(self._due) - self._due[0], self._lateness, 1)[0])
-
-
-def waited_seconds(before: ProcessSample | None, after: ProcessSample | None) -> float | None:
-    """Return for how long a process waited for a CPU between two samples; None if not known."""
-    readings = [sample.run_queue_wait_seconds for sample in (before, after) if sample]
-    first, last = readings if len(readings) == 2 else (None, None)
-    return None if first is None or last is None else last - first
 
 
 def _percentile(histogram: Histogram, q: float) -> float | None:

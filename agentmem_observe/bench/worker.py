@@ -22,7 +22,6 @@ from agentmem_observe.bench.discover import CONTEXT_PARAMETER, PREFIX, standard_
 from agentmem_observe.bench.isolation import bind_to_parent
 from agentmem_observe.bench.messages import Finished, Progress, Request, write_message
 from agentmem_observe.bench.overhead import timed_operation_cost
-from agentmem_observe.bench.watch import waited_seconds
 from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ResultFormatError
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample
@@ -135,11 +134,13 @@ def _cpu_seconds() -> float:
 
 
 def _wait_ratio(before: ProcessSample | None, after: ProcessSample | None) -> float | None:
-    waited = waited_seconds(before, after)
-    if before is None or after is None or waited is None:
+    if before is None or after is None:
+        return None
+    first, last = before.run_queue_wait_seconds, after.run_queue_wait_seconds
+    if first is None or last is None:
         return None
     # Several threads can wait at once, and a wait is credited when it ends: no share exceeds 1.
-    return min(1.0, waited / (after.at_seconds - before.at_seconds))
+    return min(1.0, (last - first) / (after.at_seconds - before.at_seconds))
 
 
 def _shown(params: Mapping[str, Any]) -> dict[str, Any]:
