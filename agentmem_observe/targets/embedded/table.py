@@ -9,6 +9,7 @@ known in RAM while the memory is open, which spares the file an index.
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,7 @@ class Table:
         self._path = directory / FILE_NAME
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
+        self._checkpoint_lock = threading.Lock()
         self._writer = self._connect()
         try:
             self._prepare(durability, checkpoint_on_commit)
@@ -183,16 +185,14 @@ class Table:
 
     def checkpoint(self) -> None:
         """Copy the log into the file and empty it; writers wait only for what came meanwhile."""
-        connection = self._connect()
-        try:
+        # SQLite tells a new connection "database is locked" while another one empties the log.
+        with self._checkpoint_lock, closing(self._connect()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             # A foreign reader of the file may keep the log; never make writers wait for it.
             connection.execute("PRAGMA busy_timeout = 0")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             with self._write_lock, self._read_lock:
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 self._rows_in_log = 0
-        finally:
-            connection.close()
 
     def close(self) -> None:
         """Close the file; SQLite empties and removes the log."""

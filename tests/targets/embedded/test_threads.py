@@ -1,6 +1,8 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 from agentmem_observe.model import TIERS, Record
 from agentmem_observe.targets.embedded import EmbeddedMemory
@@ -84,6 +86,29 @@ def test_threads_that_meet_a_new_agent_share_it(open_memory) -> None:
         list(pool.map(meet, range(WORKERS)))
 
     assert {memory.count(f"agent-{number}") for number in range(200)} == {WORKERS}
+
+
+@pytest.fixture
+def hurried_switches():
+    """Let threads interrupt each other 500 times as often."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_threads_may_maintain_at_the_same_time(open_memory, hurried_switches) -> None:
+    memory = open_memory()
+
+    def work(worker: int) -> None:
+        for step in range(200):
+            memory.store(Record("agent", f"{worker}-{step}", state={"step": step}, tier="ltm"))
+            memory.maintain()
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        list(pool.map(work, range(WORKERS)))
+
+    assert memory.count("agent", "ltm") == WORKERS * 200
 
 
 def steps_of(memory: EmbeddedMemory, record_ids) -> dict[str, int]:
