@@ -1,0 +1,1 @@
+"""What is exported: one registry of series, read by every exporter."""
