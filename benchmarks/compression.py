@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from agentmem_observe.bench import fidelity, tier_bytes, training
 from agentmem_observe.bench.context import Bench
+from agentmem_observe.suite.compression import fidelity, tier_bytes, training
 from agentmem_observe.targets.base import Capability
 
 KINDS = ("navigation", "dialogue", "inventory")

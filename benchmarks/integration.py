@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from agentmem_observe.bench import hooks
-from agentmem_observe.bench.agent_loops import dialogue, grid_world
-from agentmem_observe.bench.clients import work_at_once
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.bench.notebook import NEEDED
-from agentmem_observe.bench.overheads import compared
-from agentmem_observe.bench.raw.path import raw_paths
+from agentmem_observe.suite.integration import hooks
+from agentmem_observe.suite.integration.agent_loops import dialogue, grid_world
+from agentmem_observe.suite.integration.notebook import NEEDED
+from agentmem_observe.suite.integration.overheads import compared
+from agentmem_observe.suite.integration.raw.path import raw_paths
+from agentmem_observe.suite.scalability.clients import work_at_once
 from agentmem_observe.targets.base import Capability
 from agentmem_observe.workload.dialogue import generate_dialogue
 from agentmem_observe.workload.gridworld import GridWorld

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agentmem_observe.bench import moves, retention
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.bench.foreground import Case, overhead
+from agentmem_observe.suite.memory_transition import moves, retention
+from agentmem_observe.suite.memory_transition.foreground import Case, overhead
 from agentmem_observe.targets.base import Capability
 
 WEIGHTS = {"recency": 0.5, "relevance": 0.3, "frequency": 0.2}

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from agentmem_observe.bench import searching
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.bench.searching import Length
+from agentmem_observe.suite.retrieval import searching
+from agentmem_observe.suite.retrieval.searching import Length
 from agentmem_observe.targets.base import Capability
 from agentmem_observe.workload.arrivals import Poisson
 

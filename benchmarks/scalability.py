@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from agentmem_observe.bench import agents, laws, utilization, volumes
 from agentmem_observe.bench.context import Bench
+from agentmem_observe.suite.scalability import agents, laws, utilization, volumes
 from agentmem_observe.targets.base import Capability
 
 MEDIAN = "service_time_p50_seconds"

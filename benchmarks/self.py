@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from agentmem_observe.bench import contenders, leak_cases, omission, overhead, pacing
+from agentmem_observe.bench import overhead
 from agentmem_observe.bench.context import Bench
+from agentmem_observe.suite.self import contenders, leak_cases, omission, pacing
 
 
 def benchmark_recording_cost(

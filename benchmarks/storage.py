@@ -3,8 +3,8 @@
 from typing import Any
 
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.bench.footprint import footprint
 from agentmem_observe.bench.isolation import in_child
+from agentmem_observe.suite.storage.footprint import footprint
 from agentmem_observe.targets.base import Capability
 
 TIERS = ("stm", "im", "ltm")

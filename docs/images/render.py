@@ -22,9 +22,9 @@ from matplotlib.ticker import FuncFormatter
 from rich.console import Console
 from rich.text import Text
 
-from agentmem_observe.bench import omission
 from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.measure.recorder import Aggregate, fold
+from agentmem_observe.suite.self import omission
 from agentmem_observe.units import format_seconds
 from agentmem_observe.workload.driver import open_loop
 

@@ -13,8 +13,8 @@ from agentmem_observe.analysis.leaks import (
     theil_sen,
     time_to_limit,
 )
-from agentmem_observe.bench import leak_cases
-from agentmem_observe.bench.leak_cases import (
+from agentmem_observe.suite.self import leak_cases
+from agentmem_observe.suite.self.leak_cases import (
     PASSIVE_MODELS,
     QUIESCED_MODELS,
     Cell,

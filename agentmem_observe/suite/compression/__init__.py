@@ -1,0 +1,1 @@
+"""What the compression benchmarks do."""

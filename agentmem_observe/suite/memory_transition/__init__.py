@@ -1,0 +1,1 @@
+"""What the transition benchmarks do."""

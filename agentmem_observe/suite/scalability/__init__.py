@@ -1,0 +1,1 @@
+"""What the scalability benchmarks do."""
