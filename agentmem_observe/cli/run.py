@@ -71,13 +71,12 @@ OWN_CATEGORY = "self"
     help="Set a parameter of the benchmarks; VALUE is JSON. Or one JSON object. Repeatable.",
 )
 @click.option("--output-dir", metavar="DIR", help="Where result files go.")
-@click.option("--parallel", is_flag=True, help="Run several benchmarks at a time.")
+@click.option("--parallel", is_flag=True, help="Run two benchmarks at a time.")
 @click.option(
     "--workers",
-    default=2,
-    show_default=True,
+    metavar="N",
     type=click.IntRange(min=1),
-    help="How many with --parallel.",
+    help="Run N at a time, with --parallel or without.",
 )
 @click.option(
     "--seed",
@@ -112,7 +111,7 @@ def run(
     params: tuple[str, ...],
     output_dir: str | None,
     parallel: bool,
-    workers: int,
+    workers: int | None,
     seed: int,
     timeout: float,
     exports: tuple[str, ...],
@@ -147,7 +146,7 @@ def run(
     with progress_display(len(chosen), warnings="json" in exports) as observer:
         runner = BenchmarkRunner(config, store, options=options, observer=observer)
         with _stop_on_signals(runner):
-            paths = runner.run(chosen, overrides, workers=workers if parallel else 1)
+            paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
     results = [store.load_result(path) for path in paths]
     if "json" in exports:
         click.echo(json.dumps(results, indent=2))

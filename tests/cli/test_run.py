@@ -50,6 +50,26 @@ def test_export_json_prints_one_array_and_nothing_else(command, suite, tmp_path)
     assert "warning: run beside up to 1 other benchmarks" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("options", "at_a_time"),
+    [([], 1), (["--parallel"], 2), (["--workers", 3], 3), (["--parallel", "--workers", 1], 1)],
+)
+def test_a_number_of_workers_needs_no_other_option(
+    options, at_a_time, command, suite, tmp_path, monkeypatch
+):
+    asked = []
+
+    def run(self, benchmarks, params=None, *, workers=1):
+        asked.append(workers)
+        return []
+
+    monkeypatch.setattr(BenchmarkRunner, "run", run)
+
+    command("run", "--suite", suite, "--output-dir", tmp_path / "results", *options)
+
+    assert asked == [at_a_time]
+
+
 def test_a_process_keeps_data_and_talk_apart(suite, tmp_path):
     ended = subprocess.run(
         [sys.executable, "-m", "agentmem_observe", "run", "--export", "json",
