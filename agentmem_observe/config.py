@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agentmem_observe.errors import ConfigError, UsageError, did_you_mean
-from agentmem_observe.files import read_json, replace_file
+from agentmem_observe.files import RESULTS_DIRECTORY, read_json, replace_file
 
 FILE_NAME = "benchmark_config.json"
 """Where `BenchmarkConfig.save` writes inside ``output_dir`` unless told otherwise."""
@@ -311,7 +311,7 @@ class BenchmarkConfig(Section):
     integration: IntegrationConfig = Field(default_factory=IntegrationConfig)
     self_cost: SelfConfig = Field(default_factory=SelfConfig, alias="self")
     custom: dict[str, dict[str, Json]] = {}
-    output_dir: Name = "benchmark_results"
+    output_dir: Name = RESULTS_DIRECTORY
 
     def __init__(self, /, **values: Any) -> None:
         try:

@@ -1,4 +1,4 @@
-"""JSON files: read with errors that say where, written whole or not at all."""
+"""Where results go; JSON files, read with errors that say where, written whole or not at all."""
 
 import json
 import os
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agentmem_observe.errors import AgentMemObserveError
+
+RESULTS_DIRECTORY = "benchmark_results"
+"""Where result files are unless told otherwise, below the current directory."""
 
 
 def read_json(path: Path, error: type[AgentMemObserveError]) -> Any:

@@ -5,7 +5,6 @@ performance regression and nothing else.
 """
 
 import errno
-import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from collections.abc import Sequence
 import click
 
 from agentmem_observe import __version__
+from agentmem_observe.cli.lazy import load
 from agentmem_observe.errors import AgentMemObserveError, did_you_mean
 
 VERBS = {
@@ -20,7 +20,7 @@ VERBS = {
     "results": "agentmem_observe.cli.results:results",
     "run": "agentmem_observe.cli.run:run",
 }
-"""Each verb's command; loaded when it is used, so that ``--help`` does not import numpy."""
+"""Each verb's options; what it does is loaded when it runs, not for its ``--help``."""
 
 _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
@@ -40,8 +40,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             ctx.fail(f"no such command {cmd_name!r}; {did_you_mean(cmd_name, VERBS)}")
-        module, _, attribute = VERBS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        command: click.Command = load(VERBS[cmd_name])
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

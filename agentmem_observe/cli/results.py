@@ -1,22 +1,15 @@
-"""``agentmem-observe results``: list and show result files."""
+"""``agentmem-observe results``: its options. What it does is in `cli.result_files`."""
 
-import json
-from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from agentmem_observe.cli.render import render_result
-from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.errors import ResultFormatError
-from agentmem_observe.results.store import BenchmarkResults
-from agentmem_observe.units import format_seconds
+from agentmem_observe.cli.lazy import load
+from agentmem_observe.files import RESULTS_DIRECTORY
 
 _RESULTS_DIR = click.option(
     "--results-dir",
-    default=BenchmarkConfig().output_dir,
+    default=RESULTS_DIRECTORY,
     show_default=True,
     metavar="DIR",
     help="Where the result files are.",
@@ -34,67 +27,15 @@ def results() -> None:
 @click.option("--benchmark", help="Only benchmarks of this name.")
 @_RESULTS_DIR
 @_JSON
-def list_results(
-    category: str | None, benchmark: str | None, results_dir: str, as_json: bool
-) -> None:
+def list_results(**options: Any) -> None:
     """List result files, oldest first, with status and verdict."""
-    store = BenchmarkResults(results_dir)
-    rows = [_row(store, path) for path in store.list_results(category, benchmark)]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-        return
-    if not rows:
-        wanted = "".join(f" of {name!r}" for name in (category, benchmark) if name)
-        click.echo(
-            f"No results{wanted} in {results_dir}; make some with: agentmem-observe run", err=True
-        )
-        return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("result", "status", "validity", "took"):
-        table.add_column(heading, no_wrap=heading != "result", overflow="fold")
-    for row in rows:
-        took = row["execution_time"]
-        table.add_row(
-            str(Path(row["path"]).relative_to(results_dir).with_suffix("")),
-            row["status"] or "-",
-            row["validity"] or "-",
-            "-" if took is None else format_seconds(took),
-        )
-    Console().print(table, highlight=False, markup=False)
-    for row in rows:
-        if row["error"]:
-            click.echo(f"damaged: {row['error']}", err=True)
+    load("agentmem_observe.cli.result_files:print_list")(**options)
 
 
 @results.command()
 @click.argument("result")
 @_RESULTS_DIR
 @_JSON
-def show(result: str, results_dir: str, as_json: bool) -> None:
+def show(**options: Any) -> None:
     """Show one result: a path, or a name as `results list` prints it."""
-    document = BenchmarkResults(results_dir).load_result(result)
-    if as_json:
-        click.echo(json.dumps(document, indent=2))
-    else:
-        render_result(document)
-
-
-def _row(store: BenchmarkResults, path: str) -> dict[str, Any]:
-    """Describe one file; a damaged one is listed too, with what is wrong with it."""
-    row: dict[str, Any] = dict.fromkeys(
-        ("timestamp", "category", "benchmark", "status", "validity", "execution_time", "error")
-    )
-    row["path"] = path
-    try:
-        document = store.load_result(path)
-    except ResultFormatError as error:
-        return row | {"status": "damaged", "error": str(error)}
-    metadata = document["metadata"]
-    return row | {
-        "timestamp": document["timestamp"],
-        "category": document["category"],
-        "benchmark": document["benchmark"],
-        "status": metadata.get("status"),
-        "validity": metadata.get("validity", {}).get("verdict"),
-        "execution_time": metadata.get("execution_time"),
-    }
+    load("agentmem_observe.cli.result_files:print_result")(**options)

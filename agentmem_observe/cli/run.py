@@ -1,35 +1,12 @@
-"""``agentmem-observe run``."""
+"""``agentmem-observe run``: its options. What it does is in `cli.execution`."""
 
-import json
 import math
-import signal
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
-from agentmem_observe.bench.discover import (
-    Benchmark,
-    check_parameters,
-    discover,
-    select,
-    standard_suite,
-)
-from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
-from agentmem_observe.cli.progress import progress_display
-from agentmem_observe.cli.render import render_result
-from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
-from agentmem_observe.errors import UsageError
-from agentmem_observe.profiles import profile_config
-from agentmem_observe.results.store import BenchmarkResults
-from agentmem_observe.targets.registry import FACTORY, build_target, parse_spec
-
-OWN_CATEGORY = "self"
-"""Measures this tool, not the target; runs only when asked for by name."""
+from agentmem_observe.cli.lazy import load
 
 
 @click.command()
@@ -101,21 +78,7 @@ OWN_CATEGORY = "self"
     type=click.Choice(["json"]),
     help="json: print the results as one JSON array on standard output.",
 )
-def run(
-    category: str | None,
-    benchmark: str | None,
-    suites: tuple[Path, ...],
-    target: str,
-    profile: str,
-    config_file: Path | None,
-    params: tuple[str, ...],
-    output_dir: str | None,
-    parallel: bool,
-    workers: int | None,
-    seed: int,
-    timeout: float,
-    exports: tuple[str, ...],
-) -> int:
+def run(**options: Any) -> int:
     """Run benchmarks, each in a fresh process, and save a result file for every one.
 
     Without --category all run but those of 'self', which measure this tool.
@@ -127,96 +90,11 @@ def run(
       agentmem-observe run --category storage --params batch_sizes=[100,1000]
       agentmem-observe run --suite my_benchmarks --target my_package.memory:make
     """
-    if config_file and profile != "standard":
-        raise UsageError(f"--profile {profile} and --config {config_file}: use one of them")
-    config = BenchmarkConfig.load(config_file) if config_file else profile_config(profile)
-    if output_dir is not None:
-        config.output_dir = output_dir
-    chosen = choose(suites, category, benchmark)
-    overrides = parse_params(params)
-    _refuse_early(chosen, overrides, target)
-    options = RunOptions(
-        target=target,
-        suites=(standard_suite(), *suites),
-        seed=seed,
-        time_limit_seconds=timeout,
-    )
-    store = BenchmarkResults(config.output_dir)
-    store.prepare()
-    with progress_display(len(chosen), warnings="json" in exports) as observer:
-        runner = BenchmarkRunner(config, store, options=options, observer=observer)
-        with _stop_on_signals(runner):
-            paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
-    results = [store.load_result(path) for path in paths]
-    if "json" in exports:
-        click.echo(json.dumps(results, indent=2))
-    else:
-        for result in results:
-            render_result(result)
-    if runner.stopped:
-        click.echo(f"Interrupted. Kept {len(paths)} of {len(chosen)} results:", err=True)
-        for path in paths:
-            click.echo(f"  {path}", err=True)
-        return 1
-    failed = [result for result in results if result["metadata"]["status"] == "failed"]
-    return 1 if failed else 0
-
-
-def choose(
-    suites: tuple[Path, ...], category: str | None, benchmark: str | None
-) -> list[Benchmark]:
-    """Return what to run.
-
-    Named benchmarks may come from any suite. Unnamed ones are those of the user's suites or, if
-    there are none, of the standard suite except our own measurements of ourselves.
-    """
-    if category is None and benchmark is None:
-        if suites:
-            return _some(discover(suites), suites)
-        return [one for one in discover([standard_suite()]) if one.category != OWN_CATEGORY]
-    return select(discover([standard_suite(), *suites]), category, benchmark)
-
-
-def _some(found: list[Benchmark], suites: Sequence[Path]) -> list[Benchmark]:
-    if not found:
-        raise UsageError(
-            f"no benchmarks in {', '.join(map(str, suites))}; "
-            "a benchmark is a function named benchmark_* in a file *.py"
-        )
-    return found
-
-
-def _refuse_early(chosen: Sequence[Benchmark], params: Mapping[str, Any], target: str) -> None:
-    """Refuse once, before anything runs, what every run would otherwise fail of.
-
-    A user's own factory is only called in the workers: what it imports or opens stays there.
-    """
-    check_parameters(chosen, params)
-    for category in sorted({benchmark.category for benchmark in chosen}):
-        check_params(category, params)
-    with tempfile.TemporaryDirectory(prefix="agentmem-observe-") as directory:
-        if parse_spec(target, Path(directory)).scheme != FACTORY:
-            build_target(target, Path(directory))
+    code: int = load("agentmem_observe.cli.execution:execute")(**options)
+    return code
 
 
 def _number(seconds: float) -> float:
     if math.isnan(seconds):  # neither above nor below any limit, so no range refuses it
         raise click.BadParameter("nan is not a number of seconds.")
     return seconds
-
-
-@contextmanager
-def _stop_on_signals(runner: BenchmarkRunner) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the run in hand properly, and the second at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if runner.stopped:
-            raise KeyboardInterrupt
-        runner.stop()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentmem_observe.errors import ResultFormatError
-from agentmem_observe.files import create_file, read_json
+from agentmem_observe.files import RESULTS_DIRECTORY, create_file, read_json
 from agentmem_observe.results.compare import ComparisonTable, compare
 from agentmem_observe.results.schema import (
     FORMAT,
@@ -48,7 +48,7 @@ class BenchmarkResults:
         {'batch_10': {'ops': 9.5}}
     """
 
-    def __init__(self, results_dir: str | Path = "benchmark_results") -> None:
+    def __init__(self, results_dir: str | Path = RESULTS_DIRECTORY) -> None:
         """Use a directory; it is made when the first result is saved.
 
         Args:

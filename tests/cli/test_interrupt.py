@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from agentmem_observe.cli.run import _stop_on_signals
+from agentmem_observe.cli.execution import _stop_on_signals
 
 # Stores some records, has the supervisor told, and then says through a named pipe that it works.
 # The long phase is more than a pipe holds: once it is written, what came before it was read.
@@ -103,7 +103,7 @@ def test_an_interrupt_outside_a_run_leaves_no_traceback(command, monkeypatch):
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("agentmem_observe.cli.list.discover", interrupt)
+    monkeypatch.setattr("agentmem_observe.cli.listing.discover", interrupt)
 
     ran = command("list")
 

@@ -2,10 +2,24 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
+import click
 import pytest
 
-HEAVY = {"numpy", "pydantic", "opentelemetry", "prometheus_client", "rich", "psutil", "grafanalib"}
+from agentmem_observe.cli import cli
+
+HEAVY = {
+    "grafanalib",
+    "msgspec",
+    "numpy",
+    "opentelemetry",
+    "prometheus_client",
+    "psutil",
+    "pydantic",
+    "rich",
+    "zstandard",
+}
 EXPORTERS = {"opentelemetry", "prometheus_client", "grafanalib"}
 
 
@@ -22,15 +36,33 @@ def calling(*arguments: str) -> str:
     return f"from agentmem_observe.cli import main\nassert main({list(arguments)}) == 0"
 
 
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_import_nothing_heavy(option):
-    packages = imported(calling(option))
+def paths(command: click.Command = cli, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the words that call each command there is."""
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from paths(found, (*path, name))
+
+
+@pytest.mark.parametrize("path", [*paths()], ids=lambda path: "-".join(path) or "-")
+def test_no_commands_help_imports_anything_heavy(path):
+    packages = imported(calling(*path, "--help"))
 
     assert "click" in packages
     assert packages & HEAVY == set()
 
 
-@pytest.mark.parametrize("arguments", [["run", "--help"], ["list"], ["results", "list"]])
+def test_the_version_imports_nothing_heavy():
+    packages = imported(calling("--version"))
+
+    assert "click" in packages
+    assert packages & HEAVY == set()
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["results", "list"]])
 def test_commands_that_measure_nothing_import_no_exporter(arguments):
     packages = imported(calling(*arguments))
 
