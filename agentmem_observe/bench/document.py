@@ -139,10 +139,13 @@ def _evidence(run: WorkerRun) -> Evidence:
     elapsed = resources.get("sampled_seconds") or 0.0
     waited = resources.get("run_queue_wait_seconds")
     seen = waited / elapsed if elapsed and waited is not None else None
+    # The worker's own figure leaves out how its interpreter started; one that died has none.
+    outside_loops = facts.get("run_queue_wait_ratio", seen)
     return Evidence(
         elapsed_seconds=elapsed,
-        # The worker's own figure leaves out how its interpreter started; one that died has none.
-        run_queue_wait_ratio=facts.get("run_queue_wait_ratio", seen),
+        # Loops have answered for the time that was measured; what several threads that fill a
+        # target wait for one another, before and between, is in no figure.
+        run_queue_wait_ratio=0.0 if facts.get("validities") else outside_loops,
         steal_ratio=noise.get("steal_ratio"),
         cpu_pressure_ratio=noise.get("cpu_pressure_ratio"),
         throttled_seconds=noise.get("throttled_seconds"),

@@ -45,10 +45,11 @@ def metadata(
     resources: dict[str, Any] = QUIET,
     aggregate: Aggregate | None = None,
     beside: int = 1,
+    noise: dict[str, Any] | None = None,
     **facts: Any,
 ) -> dict[str, Any]:
     finished = Finished("ok", "", {}, {"validities": list(loops)} | facts)
-    run = WorkerRun(finished, aggregate or Aggregate(), resources)
+    run = WorkerRun(finished, aggregate or Aggregate(), resources, noise or {})
     found: dict[str, Any] = document(BENCHMARK, REQUEST, run, beside=beside)["metadata"]
     return found
 
@@ -118,6 +119,23 @@ def test_a_benchmark_that_waited_for_its_cpu_is_void_however_its_worker_fared() 
     found = metadata(resources=QUIET, run_queue_wait_ratio=0.5)
 
     assert found["validity"]["verdict"] == "void"
+
+
+def test_where_there_are_loops_they_alone_say_whether_the_cpu_was_waited_for() -> None:
+    filled_by_threads = metadata(loop(1), run_queue_wait_ratio=0.9)
+    starved = metadata(loop(1, "void", "waited"), run_queue_wait_ratio=0.0)
+
+    assert filled_by_threads["validity"]["verdict"] == "valid"
+    assert starved["validity"]["verdict"] == "void"
+
+
+@pytest.mark.parametrize(
+    "noise", [{"steal_ratio": 0.06}, {"cpu_pressure_ratio": 0.5}, {"throttled_seconds": 5.0}]
+)
+def test_what_the_host_took_counts_beside_valid_loops_too(noise: dict[str, float]) -> None:
+    found = metadata(loop(1), noise=noise)
+
+    assert found["validity"]["verdict"] != "valid"
 
 
 def test_warnings_tell_failures_first_then_doubts_then_the_rest() -> None:
