@@ -101,6 +101,17 @@ class Metric:
             rest.pop()
         return ".".join((namespace, thing, *(["_".join(rest)] if rest else [])))
 
+    @property
+    def base_unit(self) -> str:
+        """Return Prometheus' name of the unit, which the name ends in, or "" if there is none.
+
+        Examples:
+            >>> EXPORTER_CPU.base_unit, LEAK_BYTES.base_unit
+            ('seconds', '')
+        """
+        last = self.name.removesuffix("_total").rpartition("_")[2]
+        return last if last in _UNIT_SUFFIXES else ""
+
 
 _UNIT_SUFFIXES = {"seconds", "bytes", "ratio"}
 
