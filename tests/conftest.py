@@ -13,7 +13,7 @@ import pytest
 from agentmem_observe.bench import worker
 from agentmem_observe.bench.discover import discover, select, standard_suite
 from agentmem_observe.bench.document import document
-from agentmem_observe.bench.messages import Finished, Message, MessageReader, Request
+from agentmem_observe.bench.messages import Finished, Message, MessageReader, Progress, Request
 from agentmem_observe.bench.supervisor import WorkerRun
 from agentmem_observe.measure.recorder import Aggregate
 
@@ -106,7 +106,7 @@ def _received(data: bytes) -> tuple[Aggregate, Finished]:
     def receive(message: Message) -> None:
         if isinstance(message, Finished):
             finished.append(message)
-        else:
+        elif isinstance(message, Progress):
             aggregate.merge(Aggregate.from_bytes(message.delta))
 
     MessageReader(receive).feed(data)

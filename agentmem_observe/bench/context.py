@@ -2,7 +2,7 @@
 
 import gc
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -12,16 +12,19 @@ from typing import Any
 import numpy as np
 
 from agentmem_observe.analysis.validity import judge
+from agentmem_observe.bench.holdings import report_holdings
 from agentmem_observe.bench.measurement import Measurement
+from agentmem_observe.bench.untraced import Untraced
 from agentmem_observe.bench.verification import Verification, is_kept, verify_stored
 from agentmem_observe.bench.watch import Watch
 from agentmem_observe.measure.recorder import Aggregate, fold
 from agentmem_observe.model import ObservationBatch, Outcome, Record
 from agentmem_observe.targets.base import Capability, MemoryTarget, TargetInfo
 from agentmem_observe.targets.registry import TargetSpec, build_target, parse_spec
+from agentmem_observe.telemetry.catalog import LOAD_ACHIEVED, LOAD_OFFERED, Metric
 from agentmem_observe.workload.arrivals import Arrivals
 from agentmem_observe.workload.driver import DriverOptions, Load, Sink, closed_loop, open_loop
-from agentmem_observe.workload.operations import Operation, Script, repeat
+from agentmem_observe.workload.operations import Content, Operation, Script, repeat
 from agentmem_observe.workload.states import generate_states
 from agentmem_observe.workload.vectors import generate_vectors
 
@@ -31,6 +34,14 @@ AGENT = "benchmark_agent"
 
 Report = Callable[[float, float, str, Aggregate], None]
 """Called as work is done: done, total, phase, and what was measured since the last call."""
+
+
+Observe = Callable[[Metric, Mapping[str, str], float], None]
+"""Called with a gauge, its labels but for the run's own, and its value."""
+
+
+def _ignore(metric: Metric, labels: Mapping[str, str], value: float) -> None:
+    pass
 
 
 class SkipBenchmark(Exception):
@@ -46,6 +57,7 @@ class Bench:
         warnings: What a reader of the result must know, in the order found.
         measurements: One per measured loop.
         driver: How operations are timed and judged.
+        observe: Takes what is seen besides operations.
         target_info: What the target says of itself; None before the first was built.
     """
 
@@ -57,7 +69,11 @@ class Bench:
         *,
         seed: int = 0,
         driver: DriverOptions | None = None,
+        observe: Observe = _ignore,
+        tracing: Untraced | None = None,
     ) -> None:
+        self._tracing = tracing or Untraced()
+        self.observe = observe
         self.directory = directory
         self.seed = seed
         self.warnings: list[str] = []
@@ -109,6 +125,7 @@ class Bench:
             try:
                 target.open()
                 yield target
+                report_holdings(target, self.observe)
             finally:
                 target.close()
 
@@ -159,6 +176,7 @@ class Bench:
     def phase(self, name: str) -> None:
         """Name what comes next, for the progress display."""
         self._phase = name
+        self._tracing.phase(name)
         self.advance(0)
 
     def advance(self, work: float, measured: Aggregate | None = None) -> None:
@@ -218,6 +236,7 @@ class Bench:
             lambda number: target.store(records[number]),
             keep_id,
             records[0].tier or "",
+            lambda number, _: Content(records=[records[number]]),
         )
         script = repeat(operation, len(records))
         return self.measure(
@@ -255,7 +274,11 @@ class Bench:
                     return Outcome.WRONG
             return Outcome.OK
 
-        operation = Operation("retrieve_memory", read, check, records[0].tier or "")
+        def content(number: int, found: list[Record | None]) -> Content:
+            return Content(records=[record for record in found or () if record is not None])
+
+        tier = records[0].tier or ""
+        operation = Operation("retrieve_memory", read, check, tier, content)
         return self.closed_loop([repeat(operation, count)])
 
     def facts(self) -> dict[str, Any]:
@@ -271,6 +294,7 @@ class Bench:
                 }
                 for loop in self.measurements
             ],
+            "load": _load_of(self.measurements[-1]) if self.measurements else {},
             "target": None
             if info is None
             else {
@@ -312,10 +336,12 @@ class Bench:
                 self.advance(len(batch))
                 return
             measured = fold(batch)
+            loop.saw(batch)
             aggregate.merge(measured)
             self.advance(len(batch), measured)
 
-        with watch:
+        loop = self._tracing.loop()
+        with loop, watch:
             load = run(sink)
         figures: dict[str, Any] = {}
         if verify is not None:
@@ -325,10 +351,22 @@ class Bench:
                 self.warn(warning)
             for batch in _judged(held, verification.unkept):
                 aggregate.merge(fold(batch))
+                loop.saw(batch)
             self.advance(0, aggregate)
         validity = judge(watch.evidence(load, aggregate))
-        self.measurements.append(Measurement(load, aggregate, validity, figures))
-        return self.measurements[-1]
+        measurement = Measurement(load, aggregate, validity, figures)
+        self.measurements.append(measurement)
+        if load.offered_rate is not None:
+            self.observe(LOAD_OFFERED, {}, load.offered_rate)
+        self.observe(LOAD_ACHIEVED, {}, measurement.answered_per_second)
+        return measurement
+
+
+def _load_of(loop: Measurement) -> dict[str, float | None]:
+    return {
+        "offered_operations_per_second": loop.load.offered_rate,
+        "achieved_operations_per_second": loop.answered_per_second,
+    }
 
 
 def _judged(batches: list[ObservationBatch], unkept: list[int]) -> Iterator[ObservationBatch]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from agentmem_observe.analysis.validity import Evidence, Validity, Verdict, judge
 from agentmem_observe.bench.discover import Benchmark
-from agentmem_observe.bench.messages import Request
+from agentmem_observe.bench.messages import Finished, Request
 from agentmem_observe.bench.supervisor import WorkerRun
 from agentmem_observe.measure.recorder import OK, Aggregate
 from agentmem_observe.results.host import host, vcs, versions
@@ -34,12 +34,14 @@ def document(
         run: How it went.
         beside: How many benchmarks ran at the same time, itself included.
     """
+    now = datetime.now().astimezone()
     facts = run.finished.facts
     validity = _validity(run)
     metadata: dict[str, Any] = {
         "execution_time": facts.get("execution_time", run.noise.get("elapsed_seconds")),
         "params": facts.get("params", request.params),
         "format": FORMAT,
+        "ended_at": now.isoformat(timespec="milliseconds"),
         "status": run.finished.status,
         "warnings": _warnings(run, validity, beside),
         "validity": validity,
@@ -50,9 +52,12 @@ def document(
         "vcs": vcs(),
         "overhead": _overhead(run),
         "noise": run.noise,
+        "load": facts.get("load", {}),
         "resources": run.resources | {"benchmark": _own_resources(facts)},
         "histograms": _histograms(run.aggregate),
     }
+    if request.traceparent:
+        metadata["trace_id"] = request.traceparent.split("-")[1]
     if run.finished.status != "ok":
         metadata["reason"] = run.finished.reason
     if run.finished.status == "failed":
@@ -61,10 +66,21 @@ def document(
     return {
         "benchmark": benchmark.name,
         "category": benchmark.category,
-        "timestamp": datetime.now().astimezone().strftime(TIMESTAMP_FORMAT),
+        "timestamp": now.strftime(TIMESTAMP_FORMAT),
         "results": run.finished.results,
         "metadata": metadata,
     }
+
+
+def reason_without_content(finished: Finished, request: Request) -> str:
+    """Return why a run failed or was skipped, fit to leave this machine.
+
+    Without credentials; and of an exception that is not ours, its type alone: what it says may
+    hold queries or records.
+    """
+    if finished.traceback:
+        return finished.reason.partition(":")[0]
+    return finished.reason.replace(request.target, redact(request.target))
 
 
 def _own_resources(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,6 +39,12 @@ class Measurement:
         elapsed = self.load.elapsed_seconds
         return self.ok / elapsed if elapsed > 0 else 0.0
 
+    @property
+    def answered_per_second(self) -> float:
+        """Return operations per second, whatever their outcome; 0 if no time passed."""
+        elapsed = self.load.elapsed_seconds
+        return self.load.operations / elapsed if elapsed > 0 else 0.0
+
     def of(self, operation: str) -> "Measurement":
         """Return what the same load showed of one operation; ``load`` stays that of all."""
         part = Aggregate()

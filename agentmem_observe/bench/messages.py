@@ -6,6 +6,8 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from agentmem_observe.telemetry.spans import Traces
+
 _LENGTH = struct.Struct(">I")
 
 
@@ -20,6 +22,7 @@ class Request(msgspec.Struct):
         directory: Empty directory of the run's own; the supervisor removes it afterwards.
         seed: For everything random.
         timeout_seconds: An operation that takes longer is a timeout.
+        traceparent: W3C name of the span that the run is; "" traces nothing.
     """
 
     path: str
@@ -29,6 +32,7 @@ class Request(msgspec.Struct):
     directory: str
     seed: int
     timeout_seconds: float
+    traceparent: str = ""
 
 
 class Progress(msgspec.Struct, tag=True):
@@ -45,6 +49,20 @@ class Progress(msgspec.Struct, tag=True):
     total: float
     phase: str
     delta: bytes
+
+
+Gauge = tuple[str, dict[str, str], float]
+"""Name of a gauge of the catalog, its labels but for the run's own, and its value."""
+
+
+class Observed(msgspec.Struct, tag=True):
+    """What the worker saw besides operations.
+
+    Attributes:
+        gauges: The newest value of each.
+    """
+
+    gauges: list[Gauge]
 
 
 class Finished(msgspec.Struct, tag=True):
@@ -65,7 +83,7 @@ class Finished(msgspec.Struct, tag=True):
     traceback: str = ""
 
 
-Message = Progress | Finished
+Message = Progress | Observed | Traces | Finished
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

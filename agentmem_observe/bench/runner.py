@@ -15,12 +15,15 @@ from agentmem_observe.bench.discover import (
     select,
     standard_suite,
 )
-from agentmem_observe.bench.document import document
-from agentmem_observe.bench.messages import Progress, Request
-from agentmem_observe.bench.supervisor import run_in_worker
+from agentmem_observe.bench.document import document, reason_without_content
+from agentmem_observe.bench.messages import Request
+from agentmem_observe.bench.supervisor import Listener, run_in_worker
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.errors import BenchmarkError
 from agentmem_observe.results.store import BenchmarkResults
+from agentmem_observe.targets.registry import redact
+from agentmem_observe.telemetry.runs import RunKey
+from agentmem_observe.telemetry.spans import RunTrace, RunTracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,13 @@ class RunOptions:
 class Observer:
     """Is told how runs go; the command line's progress display is one. This one says nothing."""
 
-    def started(self, benchmark: Benchmark) -> None:
-        """Called when a run starts, from its thread."""
+    def started(self, benchmark: Benchmark) -> Listener:
+        """Called when a run starts, from its thread.
 
-    def progressed(self, benchmark: Benchmark, progress: Progress) -> None:
-        """Called several times a second while it runs, from its thread."""
+        Returns:
+            Who is to be told how it goes.
+        """
+        return Listener()
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         """Called when its result file is written, from its thread."""
@@ -71,6 +76,7 @@ class BenchmarkRunner:
         *,
         options: RunOptions | None = None,
         observer: Observer | None = None,
+        tracing: RunTracing | None = None,
     ) -> None:
         """Prepare a runner.
 
@@ -79,11 +85,13 @@ class BenchmarkRunner:
             results_manager: Where results are saved; ``config.output_dir`` if None.
             options: Target, suites, limits.
             observer: Is told how runs go.
+            tracing: Makes spans of runs; a `telemetry.tracing.Tracing`.
         """
         self.config = config or BenchmarkConfig()
         self.results_manager = results_manager or BenchmarkResults(self.config.output_dir)
         self.options = options or RunOptions()
         self._observer = observer or Observer()
+        self._tracing = tracing or RunTracing()
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -214,17 +222,27 @@ class BenchmarkRunner:
         """Run one benchmark unless stopped; return the path of its result file."""
         if self.stopped:
             return None
-        self._observer.started(benchmark)
+        key = RunKey(redact(self.options.target), benchmark.category, benchmark.name)
+        with self._tracing.run(key) as trace:
+            return self._run_traced(benchmark, overrides, beside, trace)
+
+    def _run_traced(
+        self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int, trace: RunTrace
+    ) -> str:
+        listener = self._observer.started(benchmark)
         with tempfile.TemporaryDirectory(
             prefix="agentmem-observe-", ignore_cleanup_errors=True
         ) as directory:
             request = self._request(benchmark, overrides, directory)
+            request.traceparent = trace.context_for_worker
             run = run_in_worker(
                 request,
                 time_limit_seconds=self.options.time_limit_seconds,
                 stop=self._stop,
-                on_progress=lambda progress: self._observer.progressed(benchmark, progress),
+                listener=listener,
+                trace=trace,
             )
+        trace.ended(run.finished.status, reason_without_content(run.finished, request))
         result = document(benchmark, request, run, beside=beside)
         if Path(directory).exists():
             result["metadata"]["warnings"].append(

@@ -9,20 +9,26 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import msgspec
 
-from agentmem_observe.bench.messages import Finished, Message, MessageReader, Progress, Request
+from agentmem_observe.bench.messages import (
+    Finished,
+    Message,
+    MessageReader,
+    Observed,
+    Progress,
+    Request,
+)
 from agentmem_observe.measure.noise import NoiseProbe, noise_between
-from agentmem_observe.measure.process import ProcessProbe, summarise
+from agentmem_observe.measure.process import ProcessProbe, ProcessSample, summarise
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.measure.sampler import Sampler, Series
+from agentmem_observe.telemetry.spans import RunTrace, Traces
 from agentmem_observe.units import format_seconds
-
-OnProgress = Callable[[Progress], None]
 
 _POLL_SECONDS = 0.2
 _SAMPLE_EVERY_SECONDS = 0.2  # the seeds' interval
@@ -42,6 +48,22 @@ _COMMAND = [
     "-m",
     "agentmem_observe.bench.worker",
 ]
+
+
+class Listener:
+    """Is told what is seen of one run while it goes on. This one takes no notice."""
+
+    def progressed(self, progress: Progress) -> None:
+        """The worker has come this far; called several times a second, from the run's thread."""
+
+    def measured(self, delta: Aggregate) -> None:
+        """These operations were measured since the last call; called from the run's thread."""
+
+    def observed(self, observed: Observed) -> None:
+        """The worker saw something besides operations; called from the run's thread."""
+
+    def sampled(self, sample: ProcessSample) -> None:
+        """The worker's process was looked at; called from the sampler's thread."""
 
 
 @dataclass(slots=True)
@@ -86,7 +108,8 @@ def run_in_worker(
     *,
     time_limit_seconds: float,
     stop: threading.Event,
-    on_progress: OnProgress,
+    listener: Listener,
+    trace: RunTrace | None = None,
 ) -> WorkerRun:
     """Run a request in a process of its own, that nothing of survives.
 
@@ -94,7 +117,8 @@ def run_in_worker(
         request: What to run; its directory must exist and be empty.
         time_limit_seconds: The worker is killed after this.
         stop: When set, the worker is killed and the run ends as interrupted.
-        on_progress: Called for each report of the worker, from this thread.
+        listener: Is told how it goes.
+        trace: Gets the spans that the worker makes.
 
     Returns:
         The run; its status is ``failed`` if the worker died, hung or was stopped.
@@ -105,9 +129,17 @@ def run_in_worker(
     quiet = noise.read()
     with tempfile.TemporaryFile() as log:
         with _spawned(request, log) as (process, pipe):
-            course = Series(ProcessProbe(process.pid).sample)
+            probe = ProcessProbe(process.pid)
+
+            def look() -> ProcessSample | None:
+                if (sample := probe.sample()) is not None:
+                    listener.sampled(sample)
+                return sample
+
+            course = Series(look)
             with Sampler([course], _SAMPLE_EVERY_SECONDS):
-                run.finished = _listen(process, pipe, run, on_progress, limits)
+                inbox = _Inbox(run, listener, trace or RunTrace())
+                run.finished = _listen(process, pipe, inbox, limits)
         run.log_tail = _tail(log)
     run.resources = summarise(course.samples) | course.report()
     own_cpu_seconds = run.resources["cpu_seconds"] or 0.0
@@ -145,27 +177,38 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
+@dataclass(slots=True)
+class _Inbox:
+    """Hands on what the worker says."""
+
+    run: WorkerRun
+    listener: Listener
+    trace: RunTrace
+    last: Finished | None = None
+
+    def receive(self, message: Message) -> None:
+        match message:
+            case Finished():
+                self.last = message
+            case Observed():
+                self.listener.observed(message)
+            case Traces():
+                self.trace.received(message)
+            case Progress():
+                delta = Aggregate.from_bytes(message.delta)
+                self.run.aggregate.merge(delta)
+                self.listener.measured(delta)
+                self.listener.progressed(message)
+
+
 def _listen(
-    process: subprocess.Popen[bytes],
-    pipe: int,
-    run: WorkerRun,
-    on_progress: OnProgress,
-    limits: _Limits,
+    process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox, limits: _Limits
 ) -> Finished:
     """Take messages until the worker has finished, ended, or come to a limit."""
-    last: list[Finished] = []
-
-    def receive(message: Message) -> None:
-        if isinstance(message, Finished):
-            last.append(message)
-        else:
-            run.aggregate.merge(Aggregate.from_bytes(message.delta))
-            on_progress(message)
-
-    reader = MessageReader(receive)
+    reader = MessageReader(inbox.receive)
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
-        while not last:
+        while inbox.last is None:
             if reason := limits.reached():
                 return _failed(reason)
             # Not its pipe alone tells that the worker has ended: a child of its own may hold it.
@@ -178,7 +221,7 @@ def _listen(
                 reader.feed(data)
             except msgspec.MsgspecError as error:
                 return _failed(f"something in the worker wrote into its harness's pipe: {error}")
-    return last[0]
+    return inbox.last
 
 
 def _failed(reason: str) -> Finished:

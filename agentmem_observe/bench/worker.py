@@ -2,6 +2,7 @@
 
 import __future__
 
+import importlib
 import inspect
 import os
 import sys
@@ -20,13 +21,23 @@ import psutil
 from agentmem_observe.bench.context import Bench, SkipBenchmark
 from agentmem_observe.bench.discover import CONTEXT_PARAMETER, PREFIX, standard_suite
 from agentmem_observe.bench.isolation import bind_to_parent
-from agentmem_observe.bench.messages import Finished, Progress, Request, write_message
+from agentmem_observe.bench.messages import (
+    Finished,
+    Gauge,
+    Observed,
+    Progress,
+    Request,
+    write_message,
+)
 from agentmem_observe.bench.overhead import timed_operation_cost
+from agentmem_observe.bench.untraced import Untraced
 from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ResultFormatError
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.results.schema import plain
+from agentmem_observe.telemetry.catalog import Metric
+from agentmem_observe.telemetry.spans import Traces
 from agentmem_observe.workload.driver import DriverOptions
 
 _REPORT_EVERY_SECONDS = 0.25
@@ -39,9 +50,18 @@ def main() -> None:
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     with os.fdopen(int(sys.argv[1]), "wb") as stream:
         reporter = Reporter(stream)
-        finished = run(request, reporter)
+        finished = run(request, reporter, start_tracing(request, reporter))
         reporter.flush()
         send(stream, finished)
+
+
+def start_tracing(request: Request, reporter: "Reporter") -> Untraced:
+    """Return the run's tracing; OpenTelemetry is imported only where there is a trace."""
+    if not request.traceparent:
+        return Untraced()
+    tracing = importlib.import_module("agentmem_observe.bench.tracing")
+    started: Untraced = tracing.start(request, reporter.trace)
+    return started
 
 
 def send(stream: BinaryIO, finished: Finished) -> None:
@@ -60,6 +80,7 @@ class Reporter:
         self._stream = stream
         self._process = os.getpid()
         self._pending = Aggregate()
+        self._gauges: dict[tuple[str, str], Gauge] = {}
         self._progress = (0.0, 0.0, "")
         self._sent_at = 0.0
 
@@ -73,22 +94,39 @@ class Reporter:
         if new_phase or time.monotonic() - self._sent_at >= _REPORT_EVERY_SECONDS:
             self.flush()
 
+    def observe(self, metric: Metric, labels: Mapping[str, str], value: float) -> None:
+        """Take the value of a gauge; a `bench.context.Observe`."""
+        if os.getpid() == self._process:
+            self._gauges[metric.name, repr(labels)] = (metric.name, dict(labels), value)
+
+    def trace(self, traces: Traces) -> None:
+        """Send what was traced, behind what was measured."""
+        if os.getpid() == self._process:
+            self.flush()
+            write_message(self._stream, traces)
+
     def flush(self) -> None:
         """Send what is pending now."""
+        if self._gauges:
+            write_message(self._stream, Observed(list(self._gauges.values())))
+            self._gauges.clear()
         delta, self._pending = self._pending.to_bytes(), Aggregate()
         write_message(self._stream, Progress(*self._progress, delta))
         self._sent_at = time.monotonic()
 
 
-def run(request: Request, reporter: Reporter) -> Finished:
+def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -> Finished:
     """Run one benchmark and describe how it went; never raises for what the benchmark does."""
     timed_operation = timed_operation_cost()
+    tracing = tracing or Untraced()
     bench = Bench(
         request.target,
         Path(request.directory),
         reporter,
         seed=request.seed,
-        driver=DriverOptions(timeout_seconds=request.timeout_seconds),
+        driver=DriverOptions(timeout_seconds=request.timeout_seconds, tracer=tracing.operations),
+        tracing=tracing,
+        observe=reporter.observe,
     )
     params = request.params
     results: dict[str, Any] = {}
@@ -113,6 +151,7 @@ def run(request: Request, reporter: Reporter) -> Finished:
         execution_time = time.perf_counter() - began
         cpu_seconds = _cpu_seconds() - cpu_began
         after = probe.sample()
+    tracing.end()
     facts = {
         "execution_time": execution_time,
         "params": _shown(params),

@@ -17,6 +17,7 @@ from rich.text import Text
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Progress
 from agentmem_observe.bench.runner import Observer
+from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.units import format_seconds
 
 _LINE_EVERY_SECONDS = 5.0
@@ -112,18 +113,11 @@ class Bars(_Counting):
         self._display = display
         self._tasks: dict[str, TaskID] = {}
 
-    def started(self, benchmark: Benchmark) -> None:
+    def started(self, benchmark: Benchmark) -> Listener:
         """Add a bar."""
-        self._tasks[benchmark.id] = self._display.add_task(benchmark.id, total=None, phase="")
-
-    def progressed(self, benchmark: Benchmark, progress: Progress) -> None:
-        """Move the bar."""
-        self._display.update(
-            self._tasks[benchmark.id],
-            completed=progress.done,
-            total=progress.total or None,
-            phase=progress.phase,
-        )
+        task = self._display.add_task(benchmark.id, total=None, phase="")
+        self._tasks[benchmark.id] = task
+        return _Bar(self._display, task)
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         """Replace the bar by what came of it."""
@@ -132,36 +126,50 @@ class Bars(_Counting):
             self._display.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
+class _Bar(Listener):
+    def __init__(self, display: RichProgress, task: TaskID) -> None:
+        self._display, self._task = display, task
+
+    def progressed(self, progress: Progress) -> None:
+        self._display.update(
+            self._task,
+            completed=progress.done,
+            total=progress.total or None,
+            phase=progress.phase,
+        )
+
+
 class Lines(_Counting):
     """A line now and then, for logs and pipes."""
 
-    def __init__(self, total: int, *, warnings: bool) -> None:
-        super().__init__(total, warnings=warnings)
-        self._began: dict[str, float] = {}
-        self._said: dict[str, float] = {}
-
-    def started(self, benchmark: Benchmark) -> None:
+    def started(self, benchmark: Benchmark) -> Listener:
         """Say so."""
-        self._began[benchmark.id] = self._said[benchmark.id] = time.monotonic()
-        self._say(f"{benchmark.id}: started")
-
-    def progressed(self, benchmark: Benchmark, progress: Progress) -> None:
-        """Say how far it is and how long it may take, at most every few seconds."""
-        now = time.monotonic()
-        if now - self._said[benchmark.id] < _LINE_EVERY_SECONDS or not progress.total:
-            return
-        self._said[benchmark.id] = now
-        share = min(1.0, progress.done / progress.total)
-        left = ""
-        if share > 0:
-            elapsed = now - self._began[benchmark.id]
-            left = f", about {format_seconds(elapsed * (1 / share - 1))} left"
-        phase = f" ({progress.phase.strip()})" if progress.phase else ""
-        self._say(f"{benchmark.id}: {share:.0%}{left}{phase}")
+        _say(f"{benchmark.id}: started")
+        return _Line(benchmark.id)
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         """Say what came of it."""
-        self._say("\n".join(self.outcome(path, result)))
+        _say("\n".join(self.outcome(path, result)))
 
-    def _say(self, text: str) -> None:
-        click.echo(text, err=True)
+
+class _Line(Listener):
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._began = self._said = time.monotonic()
+
+    def progressed(self, progress: Progress) -> None:
+        """Say how far it is and how long it may take, at most every few seconds."""
+        now = time.monotonic()
+        if now - self._said < _LINE_EVERY_SECONDS or not progress.total:
+            return
+        self._said = now
+        share = min(1.0, progress.done / progress.total)
+        left = ""
+        if share > 0:
+            left = f", about {format_seconds((now - self._began) * (1 / share - 1))} left"
+        phase = f" ({progress.phase.strip()})" if progress.phase else ""
+        _say(f"{self._name}: {share:.0%}{left}{phase}")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -238,6 +238,11 @@ class Histogram:
         return min(max(middle, self.min_seconds), self.max_seconds)
 
     @property
+    def buckets(self) -> Buckets:
+        """The counts of the values above zero as they are inside: at schema 7, not a copy."""
+        return Buckets(SCHEMA, self._offset, self._counts)
+
+    @property
     def sum_seconds(self) -> float:
         """The sum of all values in seconds."""
         return self.sum_ns / 1e9
@@ -263,7 +268,7 @@ class Histogram:
         Raises:
             ValueError: If there is no such resolution.
         """
-        return Buckets(SCHEMA, self._offset, self._counts).downscaled(schema)
+        return self.buckets.downscaled(schema)
 
     def cumulative_at(self, bounds_seconds: Iterable[float]) -> list[int]:
         """Return how many values do not exceed each bound: the counts of classic ``le`` buckets.

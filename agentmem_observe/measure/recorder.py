@@ -1,6 +1,6 @@
 """Folds batches of observations into histograms per operation, tier and outcome."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -138,12 +138,18 @@ def fold(batch: ObservationBatch) -> Aggregate:
         _record(aggregate.series(SeriesKey(batch.operation, batch.tier, OK)), batch, None)
         return aggregate
     for code in np.unique(batch.outcome).tolist():
-        key = SeriesKey(batch.operation, batch.tier, _outcome_name(code, batch.error_types))
+        key = SeriesKey(batch.operation, batch.tier, outcome_name(code, batch.error_types))
         _record(aggregate.series(key), batch, np.flatnonzero(batch.outcome == code))
     return aggregate
 
 
-def _outcome_name(code: int, error_types: tuple[str, ...]) -> str:
+def outcome_name(code: int, error_types: Sequence[str]) -> str:
+    """Return the label of an outcome.
+
+    Args:
+        code: As in an `ObservationBatch`.
+        error_types: As there.
+    """
     if code >= Outcome.ERROR:
         return f"error:{error_types[code - Outcome.ERROR]}"
     return Outcome(code).name.lower()

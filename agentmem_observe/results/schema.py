@@ -6,6 +6,7 @@ import reprlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,27 @@ def validate_result(document: object, source: str) -> Result:
         metadata["warnings"] = [*(metadata.get("warnings") or []), *_undefined(undefined)]
     names = {key: document[key] for key in ("benchmark", "category", "timestamp")}
     return Result(**names, results=results, metadata=metadata)
+
+
+def ended_at(document: Mapping[str, Any]) -> float:
+    """Return when a run ended, in seconds since 1970.
+
+    Results without ``metadata.ended_at`` know it to the second, and are taken to come from this
+    machine's time zone.
+
+    Args:
+        document: A valid result.
+
+    Raises:
+        ResultFormatError: If the time cannot be read.
+    """
+    text = document["metadata"].get("ended_at")
+    try:
+        if text is not None:
+            return datetime.fromisoformat(text).timestamp()
+        return time.mktime(time.strptime(document["timestamp"], TIMESTAMP_FORMAT))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ResultFormatError(f"a result's time cannot be read: {error}") from error
 
 
 def is_name(value: object) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 
 from agentmem_observe.errors import TargetError, UsageError, did_you_mean
 from agentmem_observe.targets.base import MemoryTarget
+from agentmem_observe.targets.credentials import redact as redact
 
 TARGETS = {
     "embedded": "agentmem_observe.targets.embedded:from_spec",
@@ -39,9 +40,6 @@ FACTORY = "module:factory"
 CORE_METHODS = ("info", "open", "close", "store", "retrieve", "search")
 
 _FACTORY_FORM = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-# Greedy up to the last "@": a password may itself hold "@", "/" or "?".
-_USER = re.compile(r"^([^:/?]*://)?.*@", re.DOTALL)
-_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 Options = TypeVar("Options")
 
@@ -117,16 +115,6 @@ class TargetSpec:
                 expected = problem.partition(", got")[0]
                 problem = f"option {option!r}: {expected[0].lower()}{expected[1:]}"
             raise UsageError(f"target {self.scheme!r}: {problem}") from None
-
-
-def redact(text: str) -> str:
-    """Return a target's name without the credentials in it.
-
-    Examples:
-        >>> redact("redis://user:secret@127.0.0.1:6379/0?password=secret&keep=true")
-        'redis://***@127.0.0.1:6379/0?password=***&keep=true'
-    """
-    return _SECRET_OPTION.sub(r"\1***", _USER.sub(r"\1***@", text))
 
 
 def parse_spec(text: str, directory: Path) -> TargetSpec:

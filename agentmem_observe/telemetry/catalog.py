@@ -218,7 +218,7 @@ VALIDITY = _metric(
 LEAK = _metric(
     "leak", Kind.STATE, "1", (*RUN, "verdict"),
     "Whether the target was seen to leak.",
-    states=("none", "leak", "unknown"),
+    states=("none", "suspected", "leak", "unknown"),
 )  # fmt: skip
 LEAK_BYTES = _metric(
     "leak_bytes_per_operation", Kind.GAUGE, "By/{operation}", RUN,
@@ -240,8 +240,9 @@ SCALING_PEAK_AGENTS = _metric(
     better="higher",
 )  # fmt: skip
 SCALING_BOTTLENECK = _metric(
-    "scaling_bottleneck", Kind.GAUGE, "1", (*RUN, "bottleneck"),
-    "1 for what limits the largest number of agents that was measured.",
+    "scaling_bottleneck", Kind.STATE, "1", (*RUN, "bottleneck"),
+    "What limits the largest number of agents that was measured.",
+    states=("none", "cpu", "gil", "lock", "disk", "target"),
 )  # fmt: skip
 
 # The host's noise

@@ -6,10 +6,10 @@ readings mean is worked out afterwards, in bulk, and handed to a sink as `Observ
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from agentmem_observe.clock import SYSTEM_CLOCK, Clock
 from agentmem_observe.model import Int64Array, ObservationBatch, Outcome, Uint8Array
 from agentmem_observe.workload.arrivals import Arrivals
-from agentmem_observe.workload.operations import Script
+from agentmem_observe.workload.operations import Operation, Script
 from agentmem_observe.workload.stamps import int64_array
 
 Sink = Callable[[ObservationBatch], None]
@@ -31,6 +31,54 @@ _MOST_ERROR_TYPES = 32  # further exception types are counted together: labels s
 _OTHER_ERRORS = "other"
 
 
+class Times(NamedTuple):
+    """Readings of the run's clock in nanoseconds.
+
+    Attributes:
+        due: When an operation was due; in a closed loop when it was sent.
+        started: When it was sent.
+        finished: When it was answered.
+    """
+
+    due: int
+    started: int
+    finished: int
+
+
+class TracedOperation(Protocol):
+    """A span around one operation, which is sent while this context is open."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *exc: object) -> object: ...
+
+    def check(self, number: int, value: Any) -> Outcome:
+        """Judge what was answered, in place of the operation's own check."""
+        ...
+
+    def ended(self, times: Times, code: int, error_types: Sequence[str]) -> None:
+        """Take what was measured.
+
+        Args:
+            times: Its clock readings.
+            code: Its outcome, as in an `ObservationBatch`.
+            error_types: What codes from ``Outcome.ERROR`` upwards stand for.
+        """
+        ...
+
+
+class OperationTracer(Protocol):
+    """Makes spans of some operations; any worker's thread may ask."""
+
+    def begin(self, operation: Operation, number: int) -> TracedOperation | None:
+        """Begin a span, or return None.
+
+        Called for the first operation of each block, outside of what is timed: a block has up to
+        `LARGEST_BLOCK` operations, and those behind the first run as they would without a tracer.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DriverOptions:
     """How operations are timed and judged.
@@ -38,10 +86,12 @@ class DriverOptions:
     Attributes:
         clock: Where time comes from.
         timeout_seconds: An operation that took longer is a timeout, whatever it answered.
+        tracer: Makes spans of some operations; None makes none.
     """
 
     clock: Clock = SYSTEM_CLOCK
     timeout_seconds: float = 30.0
+    tracer: OperationTracer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +185,15 @@ def open_loop(
     return _load(senders, ended_ns - began_ns, arrivals.duration)
 
 
-class _Times(NamedTuple):
+class _Stamps(NamedTuple):
     started: Int64Array
     finished: Int64Array
     intended: Int64Array | None = None
     ready: Int64Array | None = None
 
-    def of(self, chosen: npt.NDArray[np.bool_] | slice) -> "_Times":
+    def of(self, chosen: npt.NDArray[np.bool_] | slice) -> "_Stamps":
         """Return the readings of some of the operations."""
-        return _Times(
+        return _Stamps(
             self.started[chosen],
             self.finished[chosen],
             None if self.intended is None else self.intended[chosen],
@@ -151,11 +201,15 @@ class _Times(NamedTuple):
         )
 
 
-_Entries = Iterator[tuple[int, int, int]]
+_Entry = tuple[int, int, int]
+_Entries = Iterator[_Entry]
 """Number, due time in nanoseconds and kind of operations that several workers draw from.
 
 Made of C iterators only, so that one ``next`` is atomic under the interpreter lock.
 """
+
+
+_Calls = Sequence[tuple[Callable[[int], Any], Callable[[int, Any], Outcome] | None]]
 
 
 class _Schedule:
@@ -209,8 +263,9 @@ class _Worker:
         self.operations = script.operations
         self.sequence = script.sequence
         self.clock = options.clock
+        self.tracer = options.tracer
         self.timeout_ns = round(options.timeout_seconds * 1e9)
-        self.calls = [(operation.call, operation.check) for operation in script.operations]
+        self.calls: _Calls = [(operation.call, operation.check) for operation in script.operations]
         self.error_types: dict[str, int] = {}
         self.failures: list[tuple[int, int]] = []
         self.done = 0
@@ -227,18 +282,28 @@ class _Worker:
             stamps = self._time_closed(kinds)
             started, finished = stamps[0::2], stamps[1::2]
             kinds_array = np.frombuffer(kinds, np.uint8)
-            self._fold(sink, kinds_array, _Times(started, finished))
+            self._fold(sink, kinds_array, _Stamps(started, finished))
             spent_ns = now() - began_ns
             size = max(1, size // 2) if spent_ns > _SLOW_BLOCK_NS else min(size * 2, LARGEST_BLOCK)
 
     def _time_closed(self, kinds: bytes) -> Int64Array:
-        now = self.clock.now_ns
-        operations, failures = self.calls, self.failures
         stamps: list[int] = []
+        first = self.operations[kinds[0]]
+        if self.tracer is not None and (traced := self.tracer.begin(first, self.done)) is not None:
+            with traced:
+                self._send_closed(kinds[:1], self._traced_calls(kinds[0], traced), stamps)
+            self._end_trace(traced, Times(stamps[0], *stamps))
+            kinds = kinds[1:]
+        self._send_closed(kinds, self.calls, stamps)
+        return int64_array(stamps)
+
+    def _send_closed(self, kinds: bytes, calls: _Calls, stamps: list[int]) -> None:
+        now = self.clock.now_ns
+        failures = self.failures
         append = stamps.append
         self.sending_ns -= now()
-        for number, kind in enumerate(kinds, self.done):
-            call, check = operations[kind]
+        for number, kind in enumerate(kinds, self.done + len(stamps) // 2):
+            call, check = calls[kind]
             started = now()
             try:
                 value = call(number)
@@ -254,7 +319,6 @@ class _Worker:
             append(started)
             append(finished)
         self.sending_ns += now()
-        return int64_array(stamps)
 
     def run_open(self, schedule: _Schedule, sink: Sink) -> None:
         """Take operations from the shared schedule until it ends."""
@@ -273,17 +337,32 @@ class _Worker:
         free = np.concatenate(([self.free_ns], finished[:-1]))
         ready = np.maximum(intended, free)
         kinds_array = np.frombuffer(kinds, np.uint8)
-        self._fold(sink, kinds_array, _Times(started, finished, intended, ready))
+        self._fold(sink, kinds_array, _Stamps(started, finished, intended, ready))
         return True
 
     def _time_open(self, entries: _Entries) -> tuple[bytes, Int64Array]:
-        now, sleep_until = self.clock.now_ns, self.clock.sleep_until_ns
-        operations, failures = self.calls, self.failures
         kinds: list[int] = []
         stamps: list[int] = []
+        if self.tracer is not None and (first := next(entries, None)) is not None:
+            number, _, kind = first
+            traced = self.tracer.begin(self.operations[kind], number)
+            if traced is None:
+                self._send_open((first,), self.calls, kinds, stamps)
+            else:
+                with traced:
+                    self._send_open((first,), self._traced_calls(kind, traced), kinds, stamps)
+                self._end_trace(traced, Times(*stamps))
+        self._send_open(entries, self.calls, kinds, stamps)
+        return bytes(kinds), int64_array(stamps)
+
+    def _send_open(
+        self, entries: Iterable[_Entry], calls: _Calls, kinds: list[int], stamps: list[int]
+    ) -> None:
+        now, sleep_until = self.clock.now_ns, self.clock.sleep_until_ns
+        failures = self.failures
         append, append_kind = stamps.append, kinds.append
         for number, due, kind in entries:
-            call, check = operations[kind]
+            call, check = calls[kind]
             started = now()
             if started < due:
                 sleep_until(due)
@@ -301,9 +380,21 @@ class _Worker:
             append(due)
             append(started)
             append(finished)
-        return bytes(kinds), int64_array(stamps)
 
-    def _fold(self, sink: Sink, kinds: Uint8Array, times: "_Times") -> None:
+    def _traced_calls(self, kind: int, traced: TracedOperation) -> _Calls:
+        """Return the calls with the one of this kind checked by its trace; it is not wrapped."""
+        calls = list(self.calls)
+        calls[kind] = (calls[kind][0], traced.check)
+        return calls
+
+    def _end_trace(self, traced: TracedOperation, times: Times) -> None:
+        """Tell a trace what came of its operation, the first and so far only one of its block."""
+        code = self.failures[0][1] if self.failures else Outcome.OK
+        if times.finished - times.started > self.timeout_ns:
+            code = Outcome.TIMEOUT
+        traced.ended(times, code, tuple(self.error_types))
+
+    def _fold(self, sink: Sink, kinds: Uint8Array, times: "_Stamps") -> None:
         """Hand one batch per kind of operation to the sink."""
         outcome = np.zeros(len(kinds), np.uint8)
         for place, code in self.failures:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agentmem_observe.model import Outcome, Uint8Array
+from agentmem_observe.model import Outcome, Record, Uint8Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +18,27 @@ class Operation:
         call: What is timed; gets the number of the operation within its script.
         check: Judges what ``call`` returned, after the clock was read; None accepts anything.
         tier: The tier worked on, or "".
+        content: What the operation of this number and answer was about, for the span of a traced
+            one; asked only where recording contents is allowed.
     """
 
     name: str
     call: Callable[[int], Any]
     check: Callable[[int, Any], Outcome] | None = None
     tier: str = ""
+    content: Callable[[int, Any], "Content"] | None = None
+
+
+class Content(NamedTuple):
+    """What people may have said.
+
+    Attributes:
+        query: The text that was searched for, or "".
+        records: What was stored or found.
+    """
+
+    query: str = ""
+    records: Sequence[Record] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pytest
 from agentmem_observe.bench.discover import Benchmark, standard_suite
 from agentmem_observe.bench.messages import Finished, Progress
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
-from agentmem_observe.bench.supervisor import WorkerRun
+from agentmem_observe.bench.supervisor import Listener, WorkerRun
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.errors import BenchmarkError, ResultFormatError, UsageError
 
@@ -79,17 +79,18 @@ def alive(pid_file: Path) -> bool:
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
 
 
-class Hooks(Observer):
+class Hooks(Observer, Listener):
     """Calls a function at the first progress of a run."""
 
     def __init__(self, on_progress: Callable[[], object]) -> None:
         self._on_progress = on_progress
         self.began: list[str] = []
 
-    def started(self, benchmark: Benchmark) -> None:
+    def started(self, benchmark: Benchmark) -> Listener:
         self.began.append(benchmark.name)
+        return self
 
-    def progressed(self, benchmark: Benchmark, progress: Progress) -> None:
+    def progressed(self, progress: Progress) -> None:
         self._on_progress()
 
 
@@ -358,8 +359,11 @@ def test_stopping_ends_the_run_in_hand_keeps_what_it_measured_and_starts_no_more
 ) -> None:
     measured = threading.Event()
 
-    class Watching(Observer):
-        def progressed(self, benchmark: Benchmark, progress: Progress) -> None:
+    class Watching(Observer, Listener):
+        def started(self, benchmark: Benchmark) -> Listener:
+            return self
+
+        def progressed(self, progress: Progress) -> None:
             if progress.phase == "waiting":
                 measured.set()
 
@@ -435,8 +439,11 @@ def test_a_worker_dies_with_its_supervisor(tmp_path: Path, temporary_directory: 
     supervisor = f"""
 from pathlib import Path
 from agentmem_observe.bench.runner import BenchmarkConfig, BenchmarkRunner, Observer, RunOptions
-class Printing(Observer):
-    def progressed(self, benchmark, progress):
+from agentmem_observe.bench.supervisor import Listener
+class Printing(Observer, Listener):
+    def started(self, benchmark):
+        return self
+    def progressed(self, progress):
         print(progress.phase, flush=True)
 config = BenchmarkConfig(output_dir={str(tmp_path / "results")!r})
 options = RunOptions(target="fake", suites=(Path({str(suite)!r}),))

@@ -102,9 +102,9 @@ def test_a_list_of_results_fits(columns, command, store, monkeypatch):
 def test_a_line_says_how_far_a_run_is_and_how_long_it_may_take(benchmark_of_mine, clock, capsys):
     lines = progress.Lines(1, warnings=False)
 
-    lines.started(benchmark_of_mine)
+    line = lines.started(benchmark_of_mine)
     clock[0] += 10
-    lines.progressed(benchmark_of_mine, Progress(25, 100, "storing", b""))
+    line.progressed(Progress(25, 100, "storing", b""))
 
     said = capsys.readouterr()
     assert said.out == ""
@@ -113,15 +113,15 @@ def test_a_line_says_how_far_a_run_is_and_how_long_it_may_take(benchmark_of_mine
 
 def test_lines_come_seldom_and_not_while_nothing_is_known(benchmark_of_mine, clock, capsys):
     lines = progress.Lines(1, warnings=False)
-    lines.started(benchmark_of_mine)
+    line = lines.started(benchmark_of_mine)
     capsys.readouterr()
 
     clock[0] += 4
-    lines.progressed(benchmark_of_mine, Progress(1, 100, "too soon", b""))
+    line.progressed(Progress(1, 100, "too soon", b""))
     clock[0] += 2
-    lines.progressed(benchmark_of_mine, Progress(0, 0, "no total", b""))
-    lines.progressed(benchmark_of_mine, Progress(0, 100, "no share", b""))
-    lines.progressed(benchmark_of_mine, Progress(1, 100, "just said", b""))
+    line.progressed(Progress(0, 0, "no total", b""))
+    line.progressed(Progress(0, 100, "no share", b""))
+    line.progressed(Progress(1, 100, "just said", b""))
 
     assert capsys.readouterr().err == "mine.fine: 0% (no share)\n"
 
@@ -175,8 +175,8 @@ def test_a_bar_is_one_line_and_its_phase_gives_way(benchmark_of_mine, monkeypatc
     monkeypatch.setenv("TERM", "xterm")
 
     with progress.progress_display(1, warnings=False) as bars:
-        bars.started(benchmark_of_mine)
-        bars.progressed(benchmark_of_mine, Progress(1, 4, "[bold]storing " * 9, b""))
+        bar = bars.started(benchmark_of_mine)
+        bar.progressed(Progress(1, 4, "[bold]storing " * 9, b""))
 
     last = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).splitlines()[-1]
     assert re.fullmatch(r"mine\.fine [━╺]+  25% left -:--:-- \[bold\]storing .*…", last)

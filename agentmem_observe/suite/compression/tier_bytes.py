@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from agentmem_observe.bench.context import AGENT, Bench, SkipBenchmark
+from agentmem_observe.bench.holdings import bytes_by_part
 from agentmem_observe.bench.verification import is_kept
 from agentmem_observe.model import Record
 from agentmem_observe.targets.base import Capability, MemoryTarget
@@ -67,7 +68,7 @@ def tier_bytes(bench: Bench, records: Sequence[Record], tier: str) -> dict[str, 
         bench.fill(target, records)
         target.maintain()
         there = _count(bench, target, tier, len(records))
-        parts = _parts(target.stats(), tier)
+        parts = bytes_by_part(target.stats(), tier)
         if not parts:
             name = target.info().name
             raise SkipBenchmark(f"target {name!r} has no bytes per tier among its figures")
@@ -97,15 +98,6 @@ def ratios(bytes_per_record: Mapping[str, float]) -> dict[str, float]:
         f"{older}_to_{newer}_ratio": bytes_per_record[older] / bytes_per_record[newer]
         for older, newer in [*steps, (first, last)]
         if bytes_per_record[newer]
-    }
-
-
-def _parts(stats: Mapping[str, float], tier: str) -> dict[str, float]:
-    start = f"{tier}_"
-    return {
-        name.removeprefix(start): value
-        for name, value in stats.items()
-        if name.startswith(start) and name.endswith("_bytes")
     }
 
 

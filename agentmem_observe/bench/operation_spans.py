@@ -1,0 +1,284 @@
+"""Spans of single operations: of some while they happen, of the slowest afterwards."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from opentelemetry import context as context_api
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, StatusCode
+
+from agentmem_observe.bench.collector import Collector, bounded_text
+from agentmem_observe.bench.slowest import SlowOperation
+from agentmem_observe.clock import Clock
+from agentmem_observe.errors import UsageError
+from agentmem_observe.measure.recorder import outcome_name
+from agentmem_observe.model import Outcome, Record
+from agentmem_observe.targets.registry import FACTORY, parse_spec, redact
+from agentmem_observe.telemetry import semconv
+from agentmem_observe.telemetry.spans import Attributes, OperationExemplar
+from agentmem_observe.workload.driver import OperationTracer, Times, TracedOperation
+from agentmem_observe.workload.operations import Operation
+
+MOST_OPERATIONS = 1_000
+"""Sampled operations of a run."""
+
+_SAMPLES_PER_STRIDE = 32
+"""Of a loop; then only every second block has a sample, then every fourth: 1,000,000 operations in
+blocks of 4,096 make 100 samples, 600 blocks of a second each make 135."""
+
+
+class Anchor:
+    """Tells what a reading of the run's clock is since 1970.
+
+    The two clocks run at the same speed: the kernel slews both. Only a step of the wall clock
+    parts them, and then all spans of a worker stay consistent with each other.
+    """
+
+    def __init__(self, clock: Clock, unix_ns: Callable[[], int] = time.time_ns) -> None:
+        """Read both clocks as closely together as some tries allow."""
+        readings = [(clock.now_ns(), unix_ns(), clock.now_ns()) for _ in range(5)]
+        before, at, after = min(readings, key=lambda reading: reading[2] - reading[0])
+        self._offset_ns = at - (before + after) // 2
+
+    def unix_ns(self, reading_ns: int) -> int:
+        """Return nanoseconds since 1970."""
+        return reading_ns + self._offset_ns
+
+
+class Subject(NamedTuple):
+    """What every operation's span says of the target.
+
+    Attributes:
+        kind: CLIENT if the target is a server, else INTERNAL.
+        attributes: By the convention.
+    """
+
+    kind: SpanKind
+    attributes: Mapping[str, str | int]
+
+    @classmethod
+    def of(cls, target: str) -> "Subject":
+        """Return what a target's spec tells; what has a location is a server."""
+        attributes: dict[str, str | int] = {semconv.STORE_ID: redact(target)}
+        try:
+            spec = parse_spec(target, Path())
+        except UsageError:  # what builds the target will say so
+            return cls(SpanKind.INTERNAL, attributes)
+        if spec.scheme == FACTORY or not spec.location:
+            return cls(SpanKind.INTERNAL, attributes)
+        attributes[semconv.PROVIDER_NAME] = spec.scheme
+        with suppress(ValueError):  # no address, or a port that is no number: so will this
+            parts = urlsplit(f"//{spec.location}")
+            if parts.hostname:
+                attributes[semconv.SERVER_ADDRESS] = parts.hostname
+            if parts.hostname and parts.port:
+                attributes[semconv.SERVER_PORT] = parts.port
+        return cls(SpanKind.CLIENT, attributes)
+
+
+class OperationSpans:
+    """Begins, ends and writes the spans of operations, and keeps their exemplars."""
+
+    def __init__(
+        self, tracer: trace.Tracer, collector: Collector, subject: Subject, anchor: Anchor
+    ) -> None:
+        self._tracer = tracer
+        self._collector = collector
+        self._subject = subject
+        self._anchor = anchor
+        self._exemplars: list[OperationExemplar] = []
+
+    def begin(
+        self, operation: str, tier: str, started_ns: int, parent: Context, selection: str
+    ) -> trace.Span:
+        """Begin a span at a reading of the run's clock."""
+        attributes: Attributes = {
+            semconv.OPERATION_NAME: operation,
+            **self._subject.attributes,
+            semconv.SELECTION: selection,
+        }
+        if tier:
+            attributes[semconv.TIER] = tier
+        start_ns = self._anchor.unix_ns(started_ns)
+        return self._tracer.start_span(
+            operation, parent, self._subject.kind, attributes, start_time=start_ns
+        )
+
+    def end(self, span: trace.Span, operation: SlowOperation) -> None:
+        """End a span at exactly the readings of the operation, and keep an exemplar."""
+        times = operation.times
+        span.set_attribute(semconv.OUTCOME, operation.outcome)
+        latency_seconds = (times.finished - times.due) * 1e-9
+        span.set_attribute(semconv.LATENCY, latency_seconds)
+        if error_type := semconv.error_type(operation.outcome):
+            span.set_attribute(semconv.ERROR_TYPE, error_type)
+            span.set_status(StatusCode.ERROR)
+        self._collector.start_at(span, self._anchor.unix_ns(times.started))
+        end_ns = self._anchor.unix_ns(times.finished)
+        span.end(end_ns)
+        context = span.get_span_context()
+        self._exemplars.append(
+            OperationExemplar(
+                operation.operation,
+                operation.tier,
+                operation.outcome,
+                latency_seconds,
+                (times.finished - times.started) * 1e-9,
+                trace.format_trace_id(context.trace_id),
+                trace.format_span_id(context.span_id),
+                end_ns * 1e-9,
+            )
+        )
+
+    def write(self, operation: SlowOperation) -> None:
+        """Write the span of an operation that is over."""
+        span = self.begin(
+            operation.operation,
+            operation.tier,
+            operation.times.started,
+            operation.within,
+            "slowest",
+        )
+        self.end(span, operation)
+
+    def take_exemplars(self) -> list[OperationExemplar]:
+        """Return those of the spans that ended since the last call."""
+        taken, self._exemplars = self._exemplars, []
+        return taken
+
+
+class Sampling(OperationTracer):
+    """Chooses the first operation of every 2^k-th block of a loop.
+
+    Attributes:
+        parent: What the next operation's span is a part of.
+        seen: Readings of the operations that were sampled.
+    """
+
+    def __init__(self, spans: OperationSpans, clock: Clock, captures_content: bool) -> None:
+        self.parent = Context()
+        self.seen: set[Times] = set()
+        self._spans = spans
+        self._clock = clock
+        self._captures_content = captures_content
+        self._lock = threading.Lock()
+        self._left = MOST_OPERATIONS
+        self._count = 0
+        self._in_loop = 0
+        self._skip = 0
+
+    def begin_loop(self, parent: Context) -> None:
+        """Sample anew, as parts of this."""
+        self.parent = parent
+        self._in_loop = self._skip = 0
+
+    def take_count(self) -> int:
+        """Return how many were sampled since the last call."""
+        taken, self._count = self._count, 0
+        return taken
+
+    def begin(self, operation: Operation, number: int) -> "_Sampled | None":
+        """Begin a span of this operation if it is its block's turn."""
+        with self._lock:
+            if self._skip:
+                self._skip -= 1
+                return None
+            if not self._left:
+                return None
+            self._left -= 1
+            self._count += 1
+            self._in_loop += 1
+            self._skip = 2 ** (self._in_loop // _SAMPLES_PER_STRIDE) - 1
+        span = self._spans.begin(
+            operation.name, operation.tier, self._clock.now_ns(), self.parent, "sampled"
+        )
+        return _Sampled(self, operation, number, span)
+
+    def end(self, sampled: "_Sampled", times: Times, outcome: str) -> None:
+        """End the span of a sampled operation."""
+        span, operation = sampled.span, sampled.operation
+        count = record_count(operation.name, sampled.value)
+        if count is not None:
+            span.set_attribute(semconv.RECORD_COUNT, count)
+        if self._captures_content and operation.content is not None:
+            query, records = operation.content(sampled.number, sampled.value)
+            if query:
+                span.set_attribute(semconv.QUERY_TEXT, bounded_text(query))
+            if records:
+                span.set_attribute(semconv.RECORDS, _records(records))
+        self._spans.end(
+            span, SlowOperation(operation.name, operation.tier, outcome, times, self.parent)
+        )
+        self.seen.add(times)
+
+
+class _Sampled(TracedOperation):
+    """A sampled operation; its context is attached from entering until its answer is here."""
+
+    def __init__(
+        self, sampling: Sampling, operation: Operation, number: int, span: trace.Span
+    ) -> None:
+        self.operation = operation
+        self.number = number
+        self.span = span
+        self.value: object = None
+        self._sampling = sampling
+        self._token: Any = None
+
+    def __enter__(self) -> None:
+        context = trace.set_span_in_context(self.span, context_api.get_current())
+        self._token = context_api.attach(context)
+
+    def __exit__(self, *exc: object) -> None:
+        if self._token is not None:
+            context_api.detach(self._token)
+            self._token = None
+
+    def check(self, number: int, value: Any) -> Outcome:
+        self.__exit__()  # what checking asks of the target is no part of the operation
+        self.value = value
+        return Outcome.OK if self.operation.check is None else self.operation.check(number, value)
+
+    def ended(self, times: Times, code: int, error_types: Sequence[str]) -> None:
+        self._sampling.end(self, times, outcome_name(code, error_types))
+
+
+def record_count(operation: str, value: object) -> int | None:
+    """Return how many records an operation of this name was about, by its answer; None if unknown.
+
+    Examples:
+        >>> record_count("search_memory", ["hit", "hit"]), record_count("create_memory", "id_1")
+        (2, 1)
+    """
+    if operation not in (*semconv.MEMORY_OPERATIONS, *semconv.OWN_OPERATIONS):
+        return None
+    match value:
+        case list() | tuple() if all(isinstance(part, list) for part in value):
+            return sum(len(part) for part in value)
+        case list() | tuple():
+            return len(value)
+        case int():  # of deleting, whether there was one; of a transition, how many
+            return int(value)
+        case str():
+            return 1 if value else 0
+        case Record():
+            return 1
+    return None
+
+
+def _records(records: Iterable[Record]) -> str:
+    """Return records in the convention's JSON form."""
+    return json.dumps(
+        [
+            {"id": record.record_id, "content": record.content or record.state}
+            for record in records
+        ],
+        default=repr,
+    )

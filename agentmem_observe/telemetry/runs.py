@@ -1,0 +1,235 @@
+"""Turns what is known of runs into series: live while they go on, or from stored results."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from agentmem_observe.measure.histogram import Histogram
+from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.measure.recorder import Aggregate, SeriesKey
+from agentmem_observe.results.schema import ended_at
+from agentmem_observe.telemetry import catalog
+from agentmem_observe.telemetry.catalog import METRICS, Metric
+from agentmem_observe.telemetry.registry import MetricRegistry
+
+_HISTOGRAMS = {
+    "latency": catalog.OPERATION_LATENCY,
+    "service_time": catalog.OPERATION_SERVICE_TIME,
+    "lateness": catalog.OPERATION_LATENESS,
+    "dispatch_delay": catalog.OPERATION_DISPATCH_DELAY,
+}
+
+_SIZES = (
+    (catalog.PROCESS_RSS, "rss_bytes"),
+    (catalog.PROCESS_USS, "uss_bytes"),
+    (catalog.PROCESS_THREADS, "thread_count"),
+    (catalog.PROCESS_FDS, "fd_count"),
+)
+
+_COUNTERS: tuple[tuple[Metric, dict[str, str], str], ...] = (
+    (catalog.PROCESS_CPU, {}, "cpu_seconds"),
+    (catalog.PROCESS_SWITCHES, {"type": "voluntary"}, "voluntary_switches_total"),
+    (catalog.PROCESS_SWITCHES, {"type": "involuntary"}, "involuntary_switches_total"),
+    (catalog.PROCESS_FAULTS, {"type": "minor"}, "minor_faults_total"),
+    (catalog.PROCESS_FAULTS, {"type": "major"}, "major_faults_total"),
+    (catalog.PROCESS_DISK, {"direction": "read"}, "disk_read_bytes"),
+    (catalog.PROCESS_DISK, {"direction": "write"}, "disk_write_bytes"),
+    (catalog.PROCESS_NETWORK, {"direction": "received"}, "network_received_bytes"),
+    (catalog.PROCESS_NETWORK, {"direction": "sent"}, "network_sent_bytes"),
+    (catalog.PROCESS_NETWORK, {"direction": "loopback"}, "loopback_bytes"),
+    (catalog.PROCESS_RUN_QUEUE_WAIT, {}, "run_queue_wait_seconds"),
+)
+"""Metric, further labels, and the name both of a `ProcessSample`'s field and of a result's key."""
+
+_SIZES_OF_RESULT = (
+    (catalog.PROCESS_RSS, "rss_end_bytes"),
+    (catalog.PROCESS_USS, "uss_end_bytes"),
+    (catalog.PROCESS_THREADS, "thread_count_max"),
+    (catalog.PROCESS_FDS, "fd_count_max"),
+)
+
+_PROCESS_PROBE = "process"
+
+
+class RunKey(NamedTuple):
+    """Which benchmark on which target; the labels that all of a run's series share.
+
+    Attributes:
+        target: Spec of the target without secrets.
+        category: Category of the benchmark.
+        benchmark: Name of the benchmark.
+    """
+
+    target: str
+    category: str
+    benchmark: str
+
+    def labels(self, **further: str) -> dict[str, str]:
+        """Return the labels, with further ones."""
+        return self._asdict() | further
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "RunKey":
+        """Return the key of a result."""
+        spec = document["metadata"].get("target", {}).get("spec", "")
+        return cls(str(spec), document["category"], document["benchmark"])
+
+
+def operation_labels(run: RunKey, key: SeriesKey) -> dict[str, str]:
+    """Return the labels of the series of one kind of operation."""
+    return run.labels(operation=key.operation, tier=key.tier, outcome=key.outcome)
+
+
+class RunMetrics:
+    """Keeps a registry up to date with runs; any thread may tell it of its own run."""
+
+    def __init__(self, registry: MetricRegistry) -> None:
+        """Write into a registry."""
+        self.registry = registry
+        self._last_samples: dict[RunKey, ProcessSample] = {}
+
+    def started(self, run: RunKey) -> None:
+        """A run begins."""
+        self._last_samples.pop(run, None)
+        self._set(catalog.BENCHMARK_RUNNING, run, 1)
+        self._set(catalog.BENCHMARK_PROGRESS, run, 0)
+
+    def progressed(self, run: RunKey, ratio: float) -> None:
+        """A run has come to this share of its work, from 0 to 1."""
+        self._set(catalog.BENCHMARK_PROGRESS, run, min(1.0, ratio))
+
+    def measured(self, run: RunKey, delta: Aggregate) -> None:
+        """These operations were measured since the last call."""
+        for key, series in delta:
+            labels = operation_labels(run, key)
+            self.registry.add(catalog.OPERATIONS, labels, series.service_time.count)
+            for name, histogram in series.histograms().items():
+                if histogram.count:
+                    self.registry.merge(_HISTOGRAMS[name], labels, histogram)
+
+    def observed(self, run: RunKey, name: str, labels: Mapping[str, str], value: float) -> None:
+        """Something besides operations was seen: a gauge by name, without the run's own labels.
+
+        Raises:
+            ValueError: If there is no such gauge, or it has other labels.
+        """
+        metric = METRICS.get(name)
+        if metric is None:
+            raise ValueError(f"there is no metric {name!r}")
+        own = {label: value for label, value in run.labels().items() if label in metric.labels}
+        self.registry.set(metric, {**own, **labels}, value)
+
+    def sampled(self, run: RunKey, sample: ProcessSample) -> None:
+        """The worker's process was looked at; counters grow by what came since the last look."""
+        before = self._last_samples.get(run)
+        self._last_samples[run] = sample
+        for metric, name in _SIZES:
+            self._set(metric, run, getattr(sample, name))
+        if before is None:
+            return
+        for metric, labels, name in _COUNTERS:
+            first, last = getattr(before, name), getattr(sample, name)
+            if first is not None and last is not None:
+                self.registry.add(metric, run.labels(**labels), max(0, last - first))
+
+    def ended(self, document: Mapping[str, Any]) -> None:
+        """A run ended with this result, which is that of operations and samples already told."""
+        run, metadata = RunKey.of(document), document["metadata"]
+        status = metadata.get("status", "ok")
+        at = ended_at(document)
+        self.registry.add(catalog.BENCHMARK_RUNS, run.labels(status=status), 1)
+        self._set(catalog.BENCHMARK_RUNNING, run, 0)
+        self._set(catalog.BENCHMARK_DURATION, run, metadata.get("execution_time"))
+        self._set(catalog.BENCHMARK_LAST_END, run, at)
+        if status == "ok":
+            self._set(catalog.BENCHMARK_PROGRESS, run, 1)
+            self._set(catalog.BENCHMARK_LAST_SUCCESS, run, at)
+        self._describe(run.target, metadata)
+        self._judge(run, metadata, document.get("results", {}))
+        self._cost(run, metadata)
+
+    def replay(self, document: Mapping[str, Any]) -> None:
+        """Take over a stored result as if its run had just been watched."""
+        run, metadata = RunKey.of(document), document["metadata"]
+        self.measured(run, _aggregate(metadata.get("histograms", [])))
+        resources = metadata.get("resources", {})
+        for metric, name in _SIZES_OF_RESULT:
+            self._set(metric, run, resources.get(name))
+        for metric, labels, name in _COUNTERS:
+            if (amount := resources.get(name)) is not None:
+                self.registry.add(metric, run.labels(**labels), amount)
+        for metric, name in (
+            (catalog.LOAD_OFFERED, "offered_operations_per_second"),
+            (catalog.LOAD_ACHIEVED, "achieved_operations_per_second"),
+        ):
+            self._set(metric, run, metadata.get("load", {}).get(name))
+        self.ended(document)
+
+    def _describe(self, target: str, metadata: Mapping[str, Any]) -> None:
+        host = metadata.get("host") or {}
+        labels = {
+            "target": target,
+            "version": str((metadata.get("versions") or {}).get("agentmem-observe", "")),
+            "commit": str((metadata.get("vcs") or {}).get("commit", "")),
+            "host": str(host.get("hostname", "")),
+            "python": str((host.get("python") or {}).get("version", "")),
+        }
+        self.registry.set(catalog.RUN_INFO, labels, 1)
+
+    def _judge(self, run: RunKey, metadata: Mapping[str, Any], results: Any) -> None:
+        if verdict := _at(metadata, "validity", "verdict"):
+            self.registry.set_state(catalog.VALIDITY, run.labels(), verdict)
+        if verdict := _at(results, "leak", "verdict"):
+            self.registry.set_state(catalog.LEAK, run.labels(), verdict)
+        leaked = (
+            _at(results, "leak", each, "bytes_per_operation") for each in ("cycles", "floor")
+        )
+        self._set(catalog.LEAK_BYTES, run, next((each for each in leaked if each), None))
+        self._set(catalog.SCALING_SERIAL_SHARE, run, _at(results, "serial_share", "ratio"))
+        peak = _at(results, "scaling_law", "peak_agents_count", "value")
+        self._set(catalog.SCALING_PEAK_AGENTS, run, peak)
+        cases = [int(name) for name in results if name.isdecimal()]
+        if cases and (kind := _at(results, str(max(cases)), "bottleneck", "kind")):
+            self.registry.set_state(catalog.SCALING_BOTTLENECK, run.labels(), kind)
+
+    def _cost(self, run: RunKey, metadata: Mapping[str, Any]) -> None:
+        noise, resources = metadata.get("noise") or {}, metadata.get("resources") or {}
+        for resource in ("cpu", "io", "memory"):
+            pressure = noise.get(f"{resource}_pressure_ratio")
+            self._set(catalog.NOISE_PRESSURE, run, pressure, resource=resource)
+        self._set(catalog.NOISE_STEAL, run, noise.get("steal_ratio"))
+        self._set(catalog.NOISE_FOREIGN_CPU, run, noise.get("foreign_cpu_ratio"))
+        self._set(catalog.NOISE_THROTTLED, run, noise.get("throttled_seconds"))
+        self._set(catalog.MEASURING_CPU, run, _at(metadata, "overhead", "measuring_cpu_ratio"))
+        garbage = _at(resources, "benchmark", "gc") or {}
+        self.registry.add(catalog.PROCESS_GC, run.labels(), garbage.get("gc_pause_seconds", 0))
+        self.registry.add(
+            catalog.PROCESS_GC_COLLECTIONS, run.labels(), garbage.get("gc_collections_total", 0)
+        )
+        succeeded, failed = (resources.get(f"probe_{how}_total") for how in ("success", "failure"))
+        if succeeded is not None and failed is not None:
+            took = resources.get("probe_cpu_seconds", 0.0) / max(1, succeeded + failed)
+            self._set(catalog.PROBE_SUCCESS, run, float(not failed), probe=_PROCESS_PROBE)
+            self._set(catalog.PROBE_DURATION, run, took, probe=_PROCESS_PROBE)
+
+    def _set(self, metric: Metric, run: RunKey, value: float | None, **further: str) -> None:
+        """Set a gauge of a run to a value, if there is one."""
+        if value is not None:
+            self.registry.set(metric, run.labels(**further), value)
+
+
+def _at(tree: Any, *path: str) -> Any:
+    """Return what is at the end of a path of keys, or None if it ends before."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, Mapping) else None
+    return tree
+
+
+def _aggregate(histograms: list[Mapping[str, Any]]) -> Aggregate:
+    """Return what a result's ``metadata.histograms`` were made from."""
+    aggregate = Aggregate()
+    for each in histograms:
+        series = aggregate.series(SeriesKey(each["operation"], each["tier"], each["outcome"]))
+        for name, histogram in series.histograms().items():
+            if name in each:
+                histogram.merge(Histogram.from_dict(each[name]))
+    return aggregate
