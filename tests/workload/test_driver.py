@@ -9,7 +9,13 @@ from agentmem_observe.clock import FakeClock
 from agentmem_observe.measure.recorder import Aggregate, fold
 from agentmem_observe.model import Outcome
 from agentmem_observe.workload.arrivals import Constant
-from agentmem_observe.workload.driver import DriverOptions, closed_loop, open_loop
+from agentmem_observe.workload.driver import (
+    LARGEST_BLOCK,
+    DriverOptions,
+    Times,
+    closed_loop,
+    open_loop,
+)
 from agentmem_observe.workload.operations import Operation, Script, mixed, repeat
 
 
@@ -311,3 +317,103 @@ def test_no_script_and_no_worker_are_refused(clock):
         closed_loop([], lambda batch: None)
     with pytest.raises(ValueError, match="at least one worker, got 0"):
         open_loop(repeat(Operation("o", id), 1), Constant(1, 1), lambda batch: None, workers=0)
+
+
+class Span:
+    """What the driver tells a traced operation, in order."""
+
+    def __init__(self, clock, operation, number, *, cost):
+        self.clock, self.operation, self.number, self.cost = clock, operation, number, cost
+        self.told = []
+
+    def __enter__(self):
+        self.clock.advance(self.cost)
+        self.told.append("entered")
+
+    def __exit__(self, *exc):
+        self.clock.advance(self.cost)
+        self.told.append("left")
+
+    def check(self, number, value):
+        self.clock.advance(self.cost)
+        self.told.append(("answered", number, value))
+        return self.operation.check(number, value) if self.operation.check else Outcome.OK
+
+    def ended(self, times, code, error_types):
+        self.clock.advance(self.cost)
+        self.told.append((times, int(code), error_types))
+
+
+class Tracer:
+    """Traces the first operation of every block, and takes its time for it."""
+
+    def __init__(self, clock, cost=0.0, chooses=lambda number: True):
+        self.clock, self.cost, self.chooses = clock, cost, chooses
+        self.spans = []
+
+    def begin(self, operation, number):
+        if not self.chooses(number):
+            return None
+        self.spans.append(Span(self.clock, operation, number, cost=self.cost))
+        return self.spans[-1]
+
+
+def test_the_first_operation_of_each_block_of_a_closed_loop_can_be_traced(clock):
+    tracer = Tracer(clock)
+    call = Scripted(clock, 1e-6)
+    script = repeat(Operation("create_memory", call), 3 * LARGEST_BLOCK)
+
+    closed_loop([script], lambda batch: None, DriverOptions(clock, tracer=tracer))
+
+    doubling = [2**k - 1 for k in range(13)]
+    assert [span.number for span in tracer.spans] == [*doubling, 8_191, 12_287]
+    assert call.numbers == list(range(3 * LARGEST_BLOCK))
+
+
+def test_what_a_trace_costs_is_in_no_duration_and_not_in_the_throughput_of_a_closed_loop(clock):
+    batches = []
+    operation = Operation("create_memory", Scripted(clock, 0.1), lambda number, value: Outcome.OK)
+
+    load = closed_loop(
+        [repeat(operation, 3)], batches.append, DriverOptions(clock, tracer=Tracer(clock, 7.0))
+    )
+
+    assert seconds(np.concatenate([b.finished - b.started for b in batches])) == [0.1] * 3
+    assert load.elapsed_seconds == pytest.approx(0.3)
+
+
+def test_a_trace_is_told_the_readings_the_answer_and_the_outcome_of_its_operation(clock):
+    tracer = Tracer(clock, chooses=lambda number: number != 1)
+    call = Scripted(clock, 0.1, 0.1, ConnectionError(), 9.0)
+
+    def check(number, value):
+        return Outcome.WRONG if number == 0 else Outcome.OK
+
+    script = repeat(Operation("create_memory", call, check), 4)
+    began = clock.now_ns()
+
+    open_loop(script, Constant(1, 4), lambda batch: None, DriverOptions(clock, 5.0, tracer))
+
+    first, failed, last = tracer.spans
+    due = [began + number * 10**9 for number in range(4)]
+    assert first.told == [
+        "entered",
+        ("answered", 0, 0),
+        "left",
+        (Times(due[0], due[0], due[0] + 100_000_000), Outcome.WRONG, ()),
+    ]
+    readings = Times(due[2], due[2], due[2])
+    assert failed.told == ["entered", "left", (readings, Outcome.ERROR, ("ConnectionError",))]
+    assert last.told[-1][1] == Outcome.TIMEOUT
+
+
+def test_a_trace_of_an_open_loop_makes_the_operations_behind_it_late_and_that_is_ours(clock):
+    batches = []
+    script = repeat(Operation("create_memory", Scripted(clock, 0.1)), 4)
+    tracer = Tracer(clock, 0.6, chooses=lambda number: number == 2)
+
+    open_loop(script, Constant(1, 4), batches.append, DriverOptions(clock, tracer=tracer))
+
+    delay = np.concatenate([b.started - b.ready for b in batches])
+    assert seconds(delay) == [0.0, 0.0, 0.0, 0.9]
+    assert seconds(np.concatenate([b.finished - b.started for b in batches])) == [0.1] * 4
