@@ -6,7 +6,8 @@ AgentMemObserveError (exit 1)
 ├── TargetError         a target that cannot be built, opened or reached
 │   └── UnsupportedError    an operation the target says it does not have
 ├── BenchmarkError      a benchmark that broke its contract, died or timed out
-└── ResultFormatError   a result file that cannot be read or written
+├── ResultFormatError   a result file that cannot be read or written
+└── ExportError         a file or a server that does not take what is exported
 
 Exit code 2 belongs to performance regressions alone; no error maps to it.
 """
@@ -43,6 +44,10 @@ class BenchmarkError(AgentMemObserveError):
 
 class ResultFormatError(AgentMemObserveError):
     """A result file that cannot be read or written."""
+
+
+class ExportError(AgentMemObserveError):
+    """A file or a server that does not take what is exported."""
 
 
 def did_you_mean(value: str, known: Iterable[str]) -> str:
