@@ -14,7 +14,7 @@ from agentmem_observe.bench.supervisor import WorkerRun
 from agentmem_observe.measure.recorder import OK, Aggregate
 from agentmem_observe.results.host import host, vcs, versions
 from agentmem_observe.results.schema import FORMAT, TIMESTAMP_FORMAT
-from agentmem_observe.targets.registry import redact
+from agentmem_observe.targets.credentials import Credentials, redact
 
 _SEVERITY: dict[Verdict, int] = {"valid": 0, "degraded": 1, "void": 2}
 _WEIGHTY_SHARE = 0.1  # of the measured time: a loop of a millisecond must not judge a whole run
@@ -37,15 +37,17 @@ def document(
     now = datetime.now().astimezone()
     facts = run.finished.facts
     validity = _validity(run)
+    credentials = Credentials(request.target)
+    hidden = credentials.hidden_in
     metadata: dict[str, Any] = {
         "execution_time": facts.get("execution_time", run.noise.get("elapsed_seconds")),
-        "params": facts.get("params", request.params),
+        "params": hidden(facts.get("params", request.params)),
         "format": FORMAT,
         "ended_at": now.isoformat(timespec="milliseconds"),
         "status": run.finished.status,
-        "warnings": _warnings(run, validity, beside),
-        "validity": validity,
-        "target": {"spec": redact(request.target)} | (facts.get("target") or {}),
+        "warnings": hidden(_warnings(run, validity, beside)),
+        "validity": validity | {"reasons": hidden(validity["reasons"])},
+        "target": {"spec": redact(request.target)} | hidden(facts.get("target") or {}),
         "seed": request.seed,
         "host": host(),
         "versions": versions(),
@@ -59,15 +61,15 @@ def document(
     if request.traceparent:
         metadata["trace_id"] = request.traceparent.split("-")[1]
     if run.finished.status != "ok":
-        metadata["reason"] = run.finished.reason
+        metadata["reason"] = hidden(run.finished.reason)
     if run.finished.status == "failed":
-        metadata["traceback"] = run.finished.traceback
-        metadata["log_tail"] = run.log_tail
+        metadata["traceback"] = hidden(run.finished.traceback)
+        metadata["log_tail"] = credentials.hidden_in_tail(run.log_tail)
     return {
         "benchmark": benchmark.name,
         "category": benchmark.category,
         "timestamp": now.strftime(TIMESTAMP_FORMAT),
-        "results": run.finished.results,
+        "results": hidden(run.finished.results),
         "metadata": metadata,
     }
 
@@ -80,7 +82,8 @@ def reason_without_content(finished: Finished, request: Request) -> str:
     """
     if finished.traceback:
         return finished.reason.partition(":")[0]
-    return finished.reason.replace(request.target, redact(request.target))
+    reason: str = Credentials(request.target).hidden_in(finished.reason)
+    return reason
 
 
 def _own_resources(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,20 @@ def test_a_process_keeps_data_and_talk_apart(suite, tmp_path):
     assert f"Wrote {tmp_path}/mine/fine_{result['timestamp']}.json" in ended.stderr
 
 
+def test_no_credential_of_a_target_comes_out_anywhere(command, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "def benchmark_it():\n    print('AUTH hunter2')\n    raise RuntimeError('hunter2')\n"
+    )
+
+    ran = command("run", "--suite", tmp_path, "--output-dir", tmp_path / "results", "--export",
+                  "json", "--target", "redis://user:hunter2@127.0.0.1:1/0")  # fmt: skip
+
+    (saved,) = (tmp_path / "results").rglob("*.json")
+    metadata = json.loads(ran.out)[0]["metadata"]
+    assert (metadata["reason"], metadata["log_tail"]) == ("RuntimeError: ***", "AUTH ***\n")
+    assert "hunter2" not in ran.out + ran.err + saved.read_text()
+
+
 def test_the_configuration_file_says_where_and_the_option_overrides_it(command, suite, tmp_path):
     file = tmp_path / "config.json"
     file.write_text(
