@@ -50,7 +50,6 @@ LABELS: Final = {
         Label("resource", "agentmem.resource", "What was waited for: cpu, io or memory."),
         Label("direction", "agentmem.direction", "read or write; received, sent or loopback."),
         Label("type", "agentmem.type", "voluntary or involuntary switch; minor or major fault."),
-        Label("quantile", "agentmem.quantile", "Of which quantile, such as 0.99."),
         Label("probe", "agentmem.probe", "What observes."),
         Label("metric", "agentmem.metric", "Name of a metric."),
         Label("exporter", "agentmem.exporter", "otlp_spans, otlp_metrics or pushgateway."),

@@ -176,10 +176,8 @@ class RunMetrics:
         self.registry.set(catalog.RUN_INFO, labels, 1)
 
     def _judge(self, run: RunKey, metadata: Mapping[str, Any], results: Any) -> None:
-        if verdict := _at(metadata, "validity", "verdict"):
-            self.registry.set_state(catalog.VALIDITY, run.labels(), verdict)
-        if verdict := _at(results, "leak", "verdict"):
-            self.registry.set_state(catalog.LEAK, run.labels(), verdict)
+        self._set_state(catalog.VALIDITY, run, _at(metadata, "validity", "verdict"))
+        self._set_state(catalog.LEAK, run, _at(results, "leak", "verdict"))
         leaked = (
             _at(results, "leak", each, "bytes_per_operation") for each in ("cycles", "floor")
         )
@@ -188,8 +186,10 @@ class RunMetrics:
         peak = _at(results, "scaling_law", "peak_agents_count", "value")
         self._set(catalog.SCALING_PEAK_AGENTS, run, peak)
         cases = [int(name) for name in results if name.isdecimal()]
-        if cases and (kind := _at(results, str(max(cases)), "bottleneck", "kind")):
-            self.registry.set_state(catalog.SCALING_BOTTLENECK, run.labels(), kind)
+        largest = str(max(cases)) if cases else ""
+        self._set_state(
+            catalog.SCALING_BOTTLENECK, run, _at(results, largest, "bottleneck", "kind")
+        )
 
     def _cost(self, run: RunKey, metadata: Mapping[str, Any]) -> None:
         noise, resources = metadata.get("noise") or {}, metadata.get("resources") or {}
@@ -211,10 +211,15 @@ class RunMetrics:
             self._set(catalog.PROBE_SUCCESS, run, float(not failed), probe=_PROCESS_PROBE)
             self._set(catalog.PROBE_DURATION, run, took, probe=_PROCESS_PROBE)
 
-    def _set(self, metric: Metric, run: RunKey, value: float | None, **further: str) -> None:
-        """Set a gauge of a run to a value, if there is one."""
-        if value is not None:
+    # Results may come from anybody's benchmark: what is no number, or no state, is none of ours.
+
+    def _set(self, metric: Metric, run: RunKey, value: object, **further: str) -> None:
+        if isinstance(value, int | float):
             self.registry.set(metric, run.labels(**further), value)
+
+    def _set_state(self, metric: Metric, run: RunKey, state: object) -> None:
+        if state in metric.states:
+            self.registry.set_state(metric, run.labels(), str(state))
 
 
 def _at(tree: Any, *path: str) -> Any:

@@ -1,0 +1,210 @@
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.measure.recorder import Aggregate, SeriesKey
+from agentmem_observe.telemetry.registry import MetricRegistry
+from agentmem_observe.telemetry.runs import RunKey, RunMetrics
+
+RUN = RunKey("embedded", "storage", "write_throughput")
+STORES = SeriesKey("create_memory", "stm", "ok")
+FAILURES = SeriesKey("create_memory", "stm", "error:KeyError")
+
+
+def aggregate(key: SeriesKey, *durations_ns: int) -> Aggregate:
+    aggregate = Aggregate()
+    series = aggregate.series(key)
+    series.service_time.record(np.array(durations_ns))
+    series.latency.merge(series.service_time)
+    return aggregate
+
+
+def document(measured: Aggregate, **metadata: Any) -> dict[str, Any]:
+    histograms = [
+        {"operation": key.operation, "tier": key.tier, "outcome": key.outcome}
+        | {name: each.to_dict() for name, each in series.histograms().items() if each.count}
+        for key, series in measured
+    ]
+    return {
+        "benchmark": RUN.benchmark,
+        "category": RUN.category,
+        "timestamp": "20261120_120000",
+        "results": metadata.pop("results", {}),
+        "metadata": {
+            "status": "ok",
+            "execution_time": 1.5,
+            "ended_at": "2026-11-20T12:00:00.250+00:00",
+            "target": {"spec": RUN.target},
+            "validity": {"verdict": "degraded"},
+            "histograms": histograms,
+        }
+        | metadata,
+    }
+
+
+def values(registry: MetricRegistry, name: str) -> dict[tuple[str, ...], Any]:
+    """Return a metric's values by those labels that are not the run's own."""
+    found = [family for family in registry.collect() if family.metric.name == f"agentmem_{name}"]
+    return {
+        tuple(
+            value
+            for label, value in zip(family.metric.labels, sample.labels, strict=True)
+            if label not in RUN._fields
+        ): sample.value
+        for family in found
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def metrics() -> RunMetrics:
+    return RunMetrics(MetricRegistry(now=lambda: 0.0))
+
+
+def test_batches_add_up_by_operation_tier_and_outcome(metrics: RunMetrics) -> None:
+    metrics.measured(RUN, aggregate(STORES, 1_000, 2_000))
+    metrics.measured(RUN, aggregate(STORES, 3_000))
+    metrics.measured(RUN, aggregate(FAILURES, 7))
+
+    assert values(metrics.registry, "operations_total") == {STORES: 3, FAILURES: 1}
+    assert values(metrics.registry, "operation_service_time_seconds")[STORES].sum_ns == 6_000
+    assert values(metrics.registry, "operation_latency_seconds")[FAILURES].count == 1
+    assert values(metrics.registry, "operation_lateness_seconds") == {}
+
+
+def test_a_replayed_result_has_the_counts_and_sums_of_the_run_that_was_watched() -> None:
+    watched, replayed = (RunMetrics(MetricRegistry(now=lambda: 0.0)) for _ in range(2))
+    first, second = ProcessSample(1, 0.5, 100), ProcessSample(2, 2.0, 300)
+    whole = aggregate(STORES, 5_000, 6_000)
+    whole.merge(aggregate(FAILURES, 9_000))
+    result = document(whole, resources={"cpu_seconds": 1.5, "rss_end_bytes": 300})
+
+    watched.started(RUN)
+    watched.sampled(RUN, first)
+    watched.measured(RUN, aggregate(STORES, 5_000))
+    watched.measured(RUN, aggregate(STORES, 6_000))
+    watched.measured(RUN, aggregate(FAILURES, 9_000))
+    watched.sampled(RUN, second)
+    watched.ended(result)
+    replayed.replay(result)
+
+    seen, told = ({f.metric.name: f for f in m.registry.collect()} for m in (watched, replayed))
+    only_live = {"agentmem_exporter_series"}
+    assert {k: f.samples for k, f in seen.items() if k not in only_live} == {
+        k: f.samples for k, f in told.items() if k not in only_live
+    }
+
+
+def test_process_counters_grow_by_what_each_look_adds(metrics: RunMetrics) -> None:
+    sample = ProcessSample(0.0, 1.0, 100, minor_faults_total=10, fd_count=7)
+
+    metrics.started(RUN)
+    for extra in (0, 5, 9):
+        looked = dataclasses.replace(
+            sample, cpu_seconds=1.0 + extra, minor_faults_total=10 + extra
+        )
+        metrics.sampled(RUN, looked)
+    metrics.started(RUN)
+    metrics.sampled(RUN, sample)
+
+    assert values(metrics.registry, "process_cpu_seconds_total") == {(): 9.0}
+    assert values(metrics.registry, "process_page_faults_total") == {("minor",): 9.0}
+    assert values(metrics.registry, "process_open_fds") == {(): 7}
+    assert values(metrics.registry, "process_unique_memory_bytes") == {}
+
+
+@pytest.mark.parametrize("status", ["ok", "skipped", "failed"])
+def test_an_ended_run_is_counted_and_only_success_is_a_success(
+    metrics: RunMetrics, status: str
+) -> None:
+    metrics.started(RUN)
+    metrics.progressed(RUN, 0.5)
+
+    metrics.ended(document(Aggregate(), status=status))
+
+    done = status == "ok"
+    success = values(metrics.registry, "benchmark_last_success_timestamp_seconds")
+    assert values(metrics.registry, "benchmark_runs_total") == {(status,): 1}
+    assert values(metrics.registry, "benchmark_running") == {(): 0}
+    assert values(metrics.registry, "benchmark_progress_ratio") == {(): 1 if done else 0.5}
+    assert values(metrics.registry, "benchmark_last_end_timestamp_seconds") == {(): 1795176000.25}
+    assert success == ({(): 1795176000.25} if done else {})
+
+
+def test_verdicts_become_states(metrics: RunMetrics) -> None:
+    results = {
+        "leak": {
+            "verdict": "leak",
+            "cycles": {"bytes_per_operation": 64.5},
+            "floor": {"bytes_per_operation": 1.0},
+        },
+        "serial_share": {"ratio": 0.1},
+        "scaling_law": {"peak_agents_count": {"value": 20.0}},
+        "1": {"bottleneck": {"kind": "none"}},
+        "16": {"bottleneck": {"kind": "gil"}},
+        "9": {"bottleneck": {"kind": "cpu"}},
+    }
+
+    metrics.ended(document(Aggregate(), results=results))
+
+    registry = metrics.registry
+    assert values(registry, "validity") == {("valid",): 0, ("degraded",): 1, ("void",): 0}
+    assert [s for s, value in values(registry, "leak").items() if value] == [("leak",)]
+    assert [s for s, value in values(registry, "scaling_bottleneck").items() if value] == [
+        ("gil",)
+    ]
+    assert values(registry, "leak_bytes_per_operation") == {(): 64.5}
+    assert values(registry, "scaling_serial_share_ratio") == {(): 0.1}
+    assert values(registry, "scaling_peak_agents") == {(): 20.0}
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        {"leak": 3},
+        {"leak": {"verdict": "perhaps"}},
+        {"leak": {"verdict": ["leak"]}},
+        {"16": None},
+        {"16": {"bottleneck": {"kind": "me"}}},
+        {"scaling_law": {"reason": "?"}},
+        {"scaling_law": {"peak_agents_count": {"value": "many"}}},
+    ],
+)
+def test_results_of_another_shape_give_no_verdicts(metrics: RunMetrics, results: Any) -> None:
+    metrics.ended(document(Aggregate(), results=results))
+
+    assert values(metrics.registry, "leak") == {}
+    assert values(metrics.registry, "scaling_bottleneck") == {}
+    assert values(metrics.registry, "scaling_peak_agents") == {}
+
+
+def test_a_gauge_from_the_worker_gets_the_labels_of_its_run(metrics: RunMetrics) -> None:
+    metrics.observed(RUN, "agentmem_memory_records", {"tier": "stm"}, 12)
+    metrics.observed(RUN, "agentmem_load_achieved_operations_per_second", {}, 9.5)
+
+    assert values(metrics.registry, "memory_records") == {("stm",): 12}
+    assert values(metrics.registry, "load_achieved_operations_per_second") == {(): 9.5}
+
+
+@pytest.mark.parametrize("name", ["agentmem_nothing", "agentmem_operations_total"])
+def test_a_worker_cannot_invent_gauges(metrics: RunMetrics, name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        metrics.observed(RUN, name, {}, 1)
+
+
+def test_a_result_without_our_metadata_is_taken_too(metrics: RunMetrics) -> None:
+    seeds = {
+        "benchmark": "b",
+        "category": "c",
+        "timestamp": "20250101_000000",
+        "results": {"x": 1},
+        "metadata": {"execution_time": 2.0, "params": {}},
+    }
+
+    metrics.replay(seeds)
+
+    assert values(metrics.registry, "benchmark_duration_seconds") == {(): 2.0}
+    assert values(metrics.registry, "operations_total") == {}
