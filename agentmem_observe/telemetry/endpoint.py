@@ -1,0 +1,156 @@
+"""Serves the registry to scrapers over HTTP, from a thread of the process that holds it."""
+
+import gzip
+import ipaddress
+import socket
+import threading
+import time
+from typing import Self
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
+
+from agentmem_observe.errors import UsageError
+from agentmem_observe.telemetry.catalog import EXPORTER_SCRAPE_CPU, EXPORTER_SCRAPES
+from agentmem_observe.telemetry.prometheus import accepts_gzip, encode, negotiate
+from agentmem_observe.telemetry.registry import MetricRegistry
+
+LOOPBACK = "127.0.0.1"
+
+_GZIP_LEVEL = 1  # 9 makes a page a tenth smaller, in four times the time
+_LAST_WORDS_SECONDS = 2  # for answers that are under way when the server stops
+
+_HOME = "<!doctype html><title>agentmem-observe</title><p><a href=/metrics>Metrics</a></p>\n"
+
+
+def metrics_routes(registry: MetricRegistry) -> list[Route]:
+    """Return ``/metrics``, in the format that is asked for, and a page ``/`` that links there.
+
+    Every answered scrape is counted, with its CPU time, in the registry itself.
+    """
+    registry.add(EXPORTER_SCRAPES, {}, 0)
+    registry.add(EXPORTER_SCRAPE_CPU, {}, 0)
+
+    def metrics(request: Request) -> Response:
+        # Not async: so it runs in a thread of its own, and its CPU time is that thread's.
+        began = time.thread_time()
+        format = negotiate(_all_of(request, "accept"))
+        page = encode(registry.collect(), format)
+        headers = {"Content-Type": format.value, "Vary": "Accept, Accept-Encoding"}
+        if accepts_gzip(_all_of(request, "accept-encoding")):
+            page = gzip.compress(page, _GZIP_LEVEL, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        registry.add(EXPORTER_SCRAPES, {}, 1)
+        registry.add(EXPORTER_SCRAPE_CPU, {}, time.thread_time() - began)
+        return Response(page, headers=headers)
+
+    def home(request: Request) -> Response:
+        return HTMLResponse(_HOME)
+
+    return [Route("/metrics", metrics), Route("/", home)]
+
+
+def _all_of(request: Request, header: str) -> str:
+    return ",".join(request.headers.getlist(header))
+
+
+class HttpServer:
+    """Serves an application while the ``with`` block runs, from a thread.
+
+    Attributes:
+        url: Where it listens, such as ``http://127.0.0.1:41233``; known within the block.
+    """
+
+    def __init__(self, app: ASGIApp, host: str = LOOPBACK, port: int = 0) -> None:
+        """Say what to serve where; the port is taken on entering.
+
+        Args:
+            app: What answers.
+            host: A loopback address, or ``localhost``.
+            port: From 1 to 65535; 0 for any that is free.
+
+        Raises:
+            UsageError: If others could reach the address; on entering, if it cannot be taken.
+        """
+        _refuse_strangers(host)
+        self.url = ""
+        self._address = host, port
+        config = Config(
+            app,
+            http="h11",
+            loop="asyncio",
+            ws="none",
+            lifespan="off",
+            log_config=None,  # logging belongs to the command line
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_LAST_WORDS_SECONDS,
+        )
+        self._server = Server(config)
+
+    def __enter__(self) -> Self:
+        listening = _listen(*self._address)
+        name, port = listening.getsockname()[:2]
+        self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        self._thread = threading.Thread(
+            target=self._serve, args=(listening,), name="http", daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.should_exit = True
+        self._thread.join()
+
+    def _serve(self, listening: socket.socket) -> None:
+        with listening:
+            # uvicorn leaves signals alone in any thread but the main one.
+            self._server.run(sockets=[listening])
+
+
+class MetricsEndpoint(HttpServer):
+    """Serves a registry's metrics while the ``with`` block runs; ``url`` is the home page's."""
+
+    def __init__(self, registry: MetricRegistry, host: str = LOOPBACK, port: int = 0) -> None:
+        """Say what to serve where; the port is taken on entering.
+
+        Args:
+            registry: What is served.
+            host: A loopback address, or ``localhost``.
+            port: From 1 to 65535; 0 for any that is free.
+
+        Raises:
+            UsageError: If others could reach the address; on entering, if it cannot be taken.
+        """
+        super().__init__(Starlette(routes=metrics_routes(registry)), host, port)
+
+
+def _refuse_strangers(host: str) -> None:
+    try:
+        inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise UsageError(
+            f"cannot serve on {host!r}: there is no encryption and no password yet, so only this"
+            f" machine may connect; use {LOOPBACK}, and a proxy for others"
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise UsageError(
+            f"cannot serve on {host}:{port}: a port is from 1 to 65535, or 0 for any that is free"
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise UsageError(
+            f"cannot serve on {host}:{port}: {error}; choose another port, or 0 for any"
+        ) from error
