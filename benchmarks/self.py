@@ -4,7 +4,7 @@ from typing import Any
 
 from agentmem_observe.bench import overhead
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.suite.self import contenders, leak_cases, omission, pacing
+from agentmem_observe.suite.self import contenders, exporting, leak_cases, omission, pacing
 
 
 def benchmark_recording_cost(
@@ -133,3 +133,13 @@ def benchmark_leak_detection(
                 bench.advance(1)
         alarms[name] = called / cycle_runs
     return leak_cases.table(cells) | {"cycles_alarm_ratio": alarms}
+
+
+def benchmark_export_overhead(
+    bench: Bench, operations: int = 2_000_000, rounds: int = 5, **kwargs: Any
+) -> dict[str, Any]:
+    """Timed operations per second with all exporters at work, divided by those with none.
+
+    Exporters: Prometheus scraped every second, OTLP metrics every second, spans and exemplars.
+    """
+    return exporting.export_overhead(bench, operations, rounds)
