@@ -1,5 +1,6 @@
 """The series that every exporter reads: bounded in number, consistent at every moment."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -102,13 +103,13 @@ class MetricRegistry:
         Args:
             metric: A counter of the catalog.
             labels: A value for each of its labels.
-            amount: By how much, >= 0.
+            amount: By how much, finite and >= 0.
 
         Raises:
             ValueError: If the metric is no counter, a label is missing or strange, or the amount
-                is negative.
+                cannot be added.
         """
-        if not amount >= 0:
+        if not 0 <= amount < math.inf:
             raise ValueError(f"{metric.name} is a counter and cannot change by {amount!r}")
         with self._lock:
             series = self._find(metric, labels, Kind.COUNTER)
@@ -134,11 +135,19 @@ class MetricRegistry:
         """
         if state not in metric.states:
             raise ValueError(f"{metric.name} has the states {metric.states}, not {state!r}")
+        keys = {
+            each: _key(metric, {**labels, metric.labels[-1]: each}, Kind.STATE)
+            for each in metric.states
+        }
         with self._lock:
-            for each in metric.states:
-                full = {**labels, metric.labels[-1]: each}
-                if series := self._find(metric, full, Kind.STATE):
-                    series.value = float(each == state)
+            known = self._series.setdefault(metric.name, {})
+            # All of them or none: a state of which some series are missing would be a lie.
+            if keys[state] not in known and len(known) + len(keys) > self._limit:
+                self.add(EXPORTER_REFUSED, {"metric": metric.name}, 1)
+                return
+            for each, values in keys.items():
+                series = known.setdefault(values, _Series(0.0, self._now()))
+                series.value = float(each == state)
 
     def merge(self, metric: Metric, labels: Mapping[str, str], histogram: Histogram) -> None:
         """Add the values of a histogram.
@@ -187,21 +196,25 @@ class MetricRegistry:
 
     def _find(self, metric: Metric, labels: Mapping[str, str], kind: Kind) -> _Series | None:
         """Return a series, made if there is room; beyond it the overflow's, or none of a gauge."""
-        if metric.kind is not kind:
-            raise ValueError(f"{metric.name} is a {metric.kind}, not a {kind}")
-        if labels.keys() != set(metric.labels):
-            raise ValueError(f"{metric.name} has the labels {metric.labels}, not {set(labels)}")
-        values = tuple(_bounded(labels[name]) for name in metric.labels)
+        values = _key(metric, labels, kind)
         known = self._series.setdefault(metric.name, {})
         if found := known.get(values):
             return found
         if len(known) >= self._limit and metric is not EXPORTER_REFUSED:
             self.add(EXPORTER_REFUSED, {"metric": metric.name}, 1)
-            if kind in (Kind.GAUGE, Kind.STATE):
+            if kind is Kind.GAUGE:
                 return None
             values = (OVERFLOW,) * len(values)
         empty: float | Histogram = Histogram() if kind is Kind.HISTOGRAM else 0.0
         return known.setdefault(values, _Series(empty, self._now()))
+
+
+def _key(metric: Metric, labels: Mapping[str, str], kind: Kind) -> tuple[str, ...]:
+    if metric.kind is not kind:
+        raise ValueError(f"{metric.name} is a {metric.kind}, not a {kind}")
+    if labels.keys() != set(metric.labels):
+        raise ValueError(f"{metric.name} has the labels {metric.labels}, not {sorted(labels)}")
+    return tuple(_bounded(labels[name]) for name in metric.labels)
 
 
 def _bounded(value: str) -> str:

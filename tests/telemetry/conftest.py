@@ -100,6 +100,37 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
         yield start
 
 
+HOSTILE_VALUES = (
+    "",
+    " ",
+    "a\nb",
+    "a\r\nb",
+    'a"b',
+    "a\\b",
+    "a\\",
+    "a\\n",
+    '"} 1\nforged{a="b',
+    '"} 1 # {trace_id="x"} 1',
+    "# EOF",
+    "# HELP x y",
+    "nul\x00nul",
+    "\x7f\x1b[31m",
+    "\x85\u2028\ufeff",
+    "ümlaut 漢字 🧠",
+    "lone \ud83e surrogate",
+    b"not UTF-8 \xff\xfe".decode("utf-8", "surrogateescape"),
+    "x" * 10_000,
+    "🧠" * 10_000,
+    "\\" * 10_000,
+)
+
+
+@pytest.fixture
+def hostile_values() -> tuple[str, ...]:
+    """Return label values that somebody might send who means no good."""
+    return HOSTILE_VALUES
+
+
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Return the path of promtool."""
