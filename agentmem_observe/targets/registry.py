@@ -173,7 +173,7 @@ def build_target(text: str, directory: Path) -> MemoryTarget:
     for method in CORE_METHODS:
         if not callable(getattr(target, method, None)):
             raise TargetError(
-                f"target {redact(text)!r}: a {type(target).__name__} has no method {method!r}; "
+                f"target {redact(text)!r}: {type(target).__name__!r} has no method {method!r}; "
                 "inherit from agentmem_observe.targets.base.MemoryTarget and implement it"
             )
     return target  # type: ignore[no-any-return]  # checked above, method by method
@@ -241,8 +241,8 @@ def _attribute(module: ModuleType, attribute: str, value: str) -> Callable[..., 
         ) from None
     if not callable(found):
         raise UsageError(
-            f"target {value!r} is a {type(found).__name__}; name a function or class that "
-            "returns a memory target"
+            f"target {value!r} is of type {type(found).__name__!r}; name a function or class "
+            "that returns a memory target"
         )
     return found  # type: ignore[no-any-return]  # callable() was asked
 

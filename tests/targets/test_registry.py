@@ -151,7 +151,7 @@ def test_a_name_is_split_into_scheme_location_and_options(
         ("redis://host:6379/first", "with numbers for port and database"),
         ("no_such_module_here:make", "no module 'no_such_module_here'"),
         ("os:getcwdd", "'os' has no 'getcwdd'; did you mean 'getcwd'?"),
-        ("os:sep", "target 'os:sep' is a str; name a function or class"),
+        ("os:sep", "target 'os:sep' is of type 'str'; name a function or class"),
         ("os:getcwd?a=1", "takes no options, not ['a']; set them inside the factory"),
     ],
 )
@@ -220,7 +220,7 @@ def test_what_lacks_a_core_method_is_refused_by_the_name_of_the_method(
 ) -> None:
     module = in_user_directory(OWN_TARGET)
 
-    with pytest.raises(TargetError, match=f"{module}:forgetful.* a Half has no method 'search'"):
+    with pytest.raises(TargetError, match=f"{module}:forgetful.* 'Half' has no method 'search'"):
         build_target(f"{module}:forgetful", tmp_path)
 
 
