@@ -19,13 +19,14 @@ from agentmem_observe.bench.discover import (
     standard_suite,
 )
 from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
+from agentmem_observe.bench.target_check import check_target
 from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
 from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
 from agentmem_observe.errors import UsageError
 from agentmem_observe.profiles import profile_config
 from agentmem_observe.results.store import BenchmarkResults
-from agentmem_observe.targets.registry import FACTORY, build_target, parse_spec
+from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec
 
 OWN_CATEGORY = "self"
 """Measures this tool, not the target; runs only when asked for by name."""
@@ -62,7 +63,8 @@ def execute(
         config.output_dir = output_dir
     chosen = choose(suites, category, benchmark)
     overrides = parse_params(params)
-    _refuse_early(chosen, overrides, target)
+    _refuse_early(chosen, overrides)
+    _refuse_target(target, timeout)
     options = RunOptions(
         target=target,
         suites=(standard_suite(), *suites),
@@ -114,17 +116,20 @@ def _some(found: list[Benchmark], suites: Sequence[Path]) -> list[Benchmark]:
     return found
 
 
-def _refuse_early(chosen: Sequence[Benchmark], params: Mapping[str, Any], target: str) -> None:
-    """Refuse once, before anything runs, what every run would otherwise fail of.
-
-    A user's own factory is only called in the workers: what it imports or opens stays there.
-    """
+def _refuse_early(chosen: Sequence[Benchmark], params: Mapping[str, Any]) -> None:
+    """Refuse once, before anything runs, what every run would otherwise fail of."""
     check_parameters(chosen, params)
     for category in sorted({benchmark.category for benchmark in chosen}):
         check_params(category, params)
+
+
+def _refuse_target(target: str, time_limit_seconds: float) -> None:
+    """Refuse a target that cannot be built; those that are not ours are built elsewhere."""
     with tempfile.TemporaryDirectory(prefix="agentmem-observe-") as directory:
-        if parse_spec(target, Path(directory)).scheme != FACTORY:
+        if parse_spec(target, Path(directory)).scheme in TARGETS:
             build_target(target, Path(directory))
+        else:
+            check_target(target, time_limit_seconds=time_limit_seconds)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What a stranger types wrong: the message names it and the cure, nothing runs, exit code 1."""
 
 import json
+import sys
 
 import pytest
 
@@ -67,6 +68,14 @@ MISTAKES = {
         ["'durabilty'", "did you mean 'durability'?"],
     ),
     "target's form": (["run", "--target", ""], ["target ''", "module:factory"]),
+    "target's module": (
+        ["run", "--target", "no_such_one:make"],
+        ["target 'no_such_one:make': no module 'no_such_one'", "check the spelling"],
+    ),
+    "target of others": (
+        ["run", "--target", "pinecone://user:secret@host"],
+        ["no target 'pinecone'", "your own is named module:factory"],
+    ),
     "suite": (["run", "--suite", "nowhere"], ["'nowhere'", "name a directory"]),
     "suite to list": (["list", "--suite", "nowhere"], ["'nowhere'", "name a directory"]),
     "configuration": (["run", "--config", "nowhere.json"], ["nowhere.json: no such file"]),
@@ -141,10 +150,19 @@ def test_an_impossible_output_directory_is_refused_before_anything_runs(
     assert (tmp_path / "file").read_text() == "untouched"
 
 
-def test_a_target_of_ones_own_is_called_in_the_worker_only(command, suite, tmp_path):
-    ran = command("run", "--suite", suite, "--benchmark", "picky", "--target", "no_such_one:make",
+def test_a_target_that_cannot_be_built_is_refused_once_before_anything_runs(
+    command, suite, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_memory.py").write_text("def make():\n    raise ValueError('no API key')\n")
+
+    ran = command("run", "--suite", suite, "--target", "my_memory:make",
                   "--output-dir", tmp_path / "results")  # fmt: skip
 
-    assert ran.code == 1
-    assert "no module 'no_such_one'" in ran.err
-    assert "started" in ran.err
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        "Error: target 'my_memory:make': building it raised ValueError: no API key "
+        f"({tmp_path}/my_memory.py:2); call it in Python to see all of it, and mend it\n"
+    )
+    assert "my_memory" not in sys.modules
+    assert not (tmp_path / "results").exists()
