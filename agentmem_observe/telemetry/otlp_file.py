@@ -7,6 +7,8 @@ reads them. OpenTelemetry's own file exporter is a pre-release, and writes a lin
 import base64
 import fcntl
 import json
+import logging
+import mmap
 import os
 import stat
 import threading
@@ -25,12 +27,18 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from agentmem_observe.errors import UsageError
 
+_logger = logging.getLogger(__name__)
+
 _IDS = {"traceId", "spanId", "parentSpanId"}
 _OURS = b'{"resource'
 
 
 class LineFile:
-    """A file that only ever grows by whole lines, even from several processes at once."""
+    """A file that grows by whole lines, even from several processes at once.
+
+    A line is written by one call, which nothing but a SIGKILL within it can cut short. What such
+    a death leaves behind, the next who opens the file removes.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or create the file.
@@ -51,7 +59,12 @@ class LineFile:
             ) from None
         if complaint := self._complaint():
             os.close(self._descriptor)
-            raise UsageError(f"--otlp-file {path}: {complaint}; name another file, or move it")
+            raise UsageError(f"--otlp-file {path}: {complaint}; name another file")
+        with _locked(self._descriptor):
+            if unfinished := self._finish_last_line():
+                _logger.warning(
+                    "%s: removed the last %d bytes, a line cut short", path, unfinished
+                )
 
     def append(self, line: bytes) -> None:
         """Add a line, whole or not at all.
@@ -66,9 +79,7 @@ class LineFile:
             end = os.fstat(self._descriptor).st_size
             rest = memoryview(line)
             try:
-                # In one call: of a process that is killed there is the line, or nothing. It takes
-                # a part only where the disk is full, and the second call then says so.
-                while rest:
+                while rest:  # only a full disk takes a part, and then says so
                     rest = rest[os.write(self._descriptor, rest) :]
             except OSError:
                 os.ftruncate(self._descriptor, end)
@@ -80,16 +91,27 @@ class LineFile:
 
     def _complaint(self) -> str:
         """Return why nothing can be added, or ""."""
-        status = os.fstat(self._descriptor)
-        if not stat.S_ISREG(status.st_mode):
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
             return "not a regular file"
-        if not status.st_size:
-            return ""
-        if os.pread(self._descriptor, len(_OURS), 0) != _OURS:
-            return "exists and does not hold OTLP-JSON lines"
-        if os.pread(self._descriptor, 1, status.st_size - 1) != b"\n":
-            return "exists and ends within a line"
-        return ""
+        head = os.pread(self._descriptor, len(_OURS), 0)
+        return "" if _OURS.startswith(head) else "exists and does not hold OTLP-JSON lines"
+
+    def _finish_last_line(self) -> int:
+        """Remove a last line that is no JSON; return how many bytes that were."""
+        size = os.fstat(self._descriptor).st_size
+        if not size:
+            return 0
+        with mmap.mmap(self._descriptor, size, access=mmap.ACCESS_READ) as content:
+            start = content.rfind(b"\n") + 1
+            line = content[start:]
+        try:
+            if line:
+                json.loads(line)
+                os.write(self._descriptor, b"\n")
+        except ValueError:
+            os.ftruncate(self._descriptor, start)
+            return len(line)
+        return 0
 
 
 class FileSpanExporter(SpanExporter):
