@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
+
+from agentmem_observe.measure.histogram import Histogram
+from agentmem_observe.telemetry.catalog import OPERATION_LATENCY, OPERATIONS
+from agentmem_observe.telemetry.registry import Family, MetricRegistry
 
 T = TypeVar("T")
 
@@ -27,11 +32,9 @@ class Prometheus:
 
     Attributes:
         url: Such as ``http://127.0.0.1:41233``.
-        version: Such as (2, 42, 0).
     """
 
     url: str
-    version: tuple[int, ...]
 
     def get(self, path: str, **params: str | float) -> Any:
         """Return the data of an answer of the API, such as ``/api/v1/targets``."""
@@ -62,17 +65,17 @@ class Prometheus:
 
 
 _LISTENING = re.compile(r'msg="Listening on" .*?address=(\S+)')
-_VERSION = re.compile(r"version=(\d+)\.(\d+)\.(\d+)")
 
 StartPrometheus = Callable[..., Prometheus]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartPrometheus]:
-    """Return a function that starts a server, alive until the test ends.
+    """Return a function that starts a server, alive until the module's tests are done.
 
-    Its arguments: ``scrape_configs``, as in the configuration file, scraped twice a second;
-    ``features`` to enable; and ``data``, a directory with blocks to serve.
+    Its arguments: ``scrape_configs``, as in the configuration file, scraped twice a second, the
+    first time after five seconds (it lets targets settle); ``features`` to enable; and ``data``,
+    a directory with blocks to serve.
     """
     with ExitStack() as servers:
 
@@ -99,6 +102,9 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
 
         yield start
 
+
+_MICROSECOND = Histogram()
+_MICROSECOND.record(np.array([1000]))
 
 HOSTILE_VALUES = (
     "",
@@ -132,6 +138,38 @@ def hostile_values() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
+def hostile_families() -> list[Family]:
+    """Return what becomes of them: a counter and a histogram for each that differs in the end."""
+    registry = MetricRegistry()
+    for value in HOSTILE_VALUES:
+        labels = dict.fromkeys(OPERATIONS.labels, value)
+        registry.add(OPERATIONS, labels, 1)
+        registry.merge(OPERATION_LATENCY, labels, _MICROSECOND)
+    return registry.collect()
+
+
+@pytest.fixture(scope="session")
+def bomb() -> MetricRegistry:
+    """Return a registry that was told of 100,000 operations, one series each."""
+    registry = MetricRegistry(series_limit=300)
+    labels = dict.fromkeys(OPERATIONS.labels, "x")
+    for number in range(100_000):
+        labels["operation"] = f"operation {number}"
+        registry.add(OPERATIONS, labels, 1)
+        registry.merge(OPERATION_LATENCY, labels, _MICROSECOND)
+    return registry
+
+
+@pytest.fixture(scope="session")
+def prometheus_version() -> tuple[int, ...]:
+    """Return the version of the program that is started, such as (2, 42, 0)."""
+    asked = subprocess.run([_program("prometheus"), "--version"], capture_output=True, text=True)
+    found = re.search(r"version (\d+)\.(\d+)\.(\d+)", asked.stdout + asked.stderr)
+    assert found, asked
+    return tuple(map(int, found.groups()))
+
+
+@pytest.fixture(scope="session")
 def promtool() -> str:
     """Return the path of promtool."""
     return _program("promtool")
@@ -151,13 +189,11 @@ def _running(arguments: list[str]) -> Iterator[Prometheus]:
                 break
         else:
             pytest.fail(f"prometheus did not start:\n{log}")
-        version = _VERSION.search(log)
-        assert version, log
         # What it says later must not fill the pipe: it would stand still.
         drain = threading.Thread(target=server.stderr.read)
         drain.start()
         try:
-            yield Prometheus(f"http://{address[1]}", tuple(map(int, version.groups())))
+            yield Prometheus(f"http://{address[1]}")
         finally:
             server.terminate()
             drain.join()

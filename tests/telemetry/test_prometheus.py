@@ -63,6 +63,11 @@ def families():
     return full_registry().collect()
 
 
+both_texts = pytest.mark.parametrize(
+    ("read", "format"), [(read_text, Format.TEXT), (read_openmetrics, Format.OPENMETRICS)]
+)
+
+
 def text(families, format: Format) -> str:
     return encode(families, format).decode()
 
@@ -84,9 +89,7 @@ def test_promtool_has_nothing_to_say_about_any_metric(families, promtool):
     assert checked.returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("read", "format"), [(read_text, Format.TEXT), (read_openmetrics, Format.OPENMETRICS)]
-)
+@both_texts
 def test_every_metric_is_read_back_with_its_type_help_labels_and_values(families, read, format):
     found = {family.name: family for family in read(text(families, format))}
 
@@ -111,9 +114,7 @@ def samples_of(families, read, format, metric) -> dict[str, list]:
     return samples
 
 
-@pytest.mark.parametrize(
-    ("read", "format"), [(read_text, Format.TEXT), (read_openmetrics, Format.OPENMETRICS)]
-)
+@both_texts
 def test_a_histogram_has_every_bucket_and_its_exact_sum_and_count(families, read, format):
     samples = samples_of(families, read, format, catalog.OPERATION_LATENCY)
 
@@ -155,6 +156,58 @@ def test_the_text_has_no_series_that_only_openmetrics_knows(families):
 
     assert "_created" not in page
     assert "trace_id" not in page
+
+
+def series(families, name: str) -> dict[tuple[str, ...], float]:
+    """Return the value of each series of a name by its labels, sorted; fail on two alike."""
+    found = [
+        (tuple(value for _, value in sorted(sample.labels.items())), sample.value)
+        for family in families
+        for sample in family.samples
+        if sample.name == name
+    ]
+    assert len(dict(found)) == len(found)
+    return dict(found)
+
+
+@both_texts
+def test_hostile_labels_are_read_back_as_they_were_kept(hostile_families, read, format):
+    families = list(read(text(hostile_families, format)))
+
+    found = series(families, "agentmem_operations_total")
+
+    kept = {sample.labels: sample.value for sample in hostile_families[1].samples}
+    assert hostile_families[1].metric is catalog.OPERATIONS
+    assert found == kept
+    assert all(family.name.startswith("agentmem_") for family in families)
+
+
+@both_texts
+def test_a_bomb_leaves_a_page_of_bounded_size_that_says_what_was_refused(bomb, read, format):
+    page = text(bomb.collect(), format)
+
+    families = list(read(page))
+
+    assert len(page) < 3_000_000
+    counts = series(families, "agentmem_operations_total")
+    assert len(counts) == 301
+    assert counts[("overflow",) * 6] == 99_700
+    assert sum(series(families, "agentmem_operation_latency_seconds_count").values()) == 100_000
+    assert series(families, "agentmem_exporter_refused_samples_total") == {
+        ("agentmem_operations_total",): 99_700,
+        ("agentmem_operation_latency_seconds",): 99_700,
+    }
+
+
+@pytest.mark.server
+def test_promtool_reads_hostile_labels_and_a_bombs_page(hostile_families, bomb, promtool):
+    for families in (hostile_families, bomb.collect()):
+        page = encode(families, Format.TEXT)
+
+        checked = subprocess.run([promtool, "check", "metrics"], input=page, capture_output=True)
+
+        assert (checked.stdout + checked.stderr).decode() == ""
+        assert checked.returncode == 0
 
 
 @pytest.mark.parametrize(

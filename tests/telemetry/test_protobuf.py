@@ -263,3 +263,27 @@ def test_a_counter_says_since_when_it_counts_and_no_gauge_does():
 
 def test_a_page_of_nothing_is_empty():
     assert encode_protobuf([]) == b""
+
+
+def test_hostile_labels_are_read_back_as_they_were_kept(hostile_families):
+    messages = decode(encode_protobuf(hostile_families))
+
+    for family, message in zip(hostile_families, messages, strict=True):
+        assert [tuple(label.value for label in metric.label) for metric in message.metric] == [
+            sample.labels for sample in family.samples
+        ]
+
+
+def test_a_bomb_leaves_a_page_of_bounded_size_that_says_what_was_refused(bomb):
+    page = encode_protobuf(bomb.collect())
+
+    families = {family.name: family for family in decode(page)}
+
+    assert len(page) < 500_000
+    counters = families["agentmem_operations_total"].metric
+    assert len(counters) == 301
+    assert sum(metric.counter.value for metric in counters) == 100_000
+    histograms = families["agentmem_operation_latency_seconds"].metric
+    assert sum(metric.histogram.sample_count for metric in histograms) == 100_000
+    refused = families["agentmem_exporter_refused_samples_total"].metric
+    assert [metric.counter.value for metric in refused] == [99_700, 99_700]
