@@ -122,7 +122,8 @@ class BenchmarkResults:
     def list_results(self, category: str | None = None, benchmark: str | None = None) -> list[str]:
         """Return the paths of the result files, oldest first.
 
-        Only names are looked at, so a damaged file is listed too.
+        Only names are looked at, so a damaged file is listed too. Of one second, those without a
+        number come first, then those that end in ``_2``, and so on; of one number by name.
 
         Args:
             category: Only results of this category; None for all.
@@ -139,8 +140,8 @@ class BenchmarkResults:
                 and category in (None, path.parent.name)
                 and benchmark in (None, match["benchmark"])
             ):
-                age = (match["timestamp"], path.parent.name, match["benchmark"])
-                found.append((*age, int(match["number"] or 1), str(path)))
+                age = (match["timestamp"], int(match["number"] or 1))
+                found.append((*age, path.parent.name, match["benchmark"], str(path)))
         return [path for *_, path in sorted(found)]
 
     def load_result(self, path: str | Path) -> dict[str, Any]:

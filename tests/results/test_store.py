@@ -229,6 +229,16 @@ def test_a_disk_that_is_really_full_is_named_and_nothing_is_left(tmp_path):
     assert left == "[]"
 
 
+def test_results_of_one_second_are_listed_by_the_number_at_their_end_before_their_names(results):
+    def save(benchmark, category):
+        return results.save_result(benchmark, category, {}, timestamp=NOON)
+
+    first = [save("b", "storage"), save("a", "storage")]
+    second = [save("b", "storage"), save("a", "storage"), save("a", "retrieval")]
+
+    assert results.list_results() == [second[2], first[1], first[0], second[1], second[0]]
+
+
 def test_results_are_listed_oldest_first_across_categories(results):
     late = results.save_result("a", "storage", {}, {}, "20250323_120002")
     early = results.save_result("z", "storage", {}, {}, "20250323_120000")
