@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -46,7 +47,11 @@ _LIMITS = (
     "OTEL_SPAN_LINK_COUNT_LIMIT",
 )
 _FILES = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
-_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[ \t]*[\x20\x21\x23-\x2b\x2d-\x7e]*")
+# What the SDK takes, without quotation marks, commas, semicolons and backslashes: of an entry with
+# them it would warn by repeating it.
+_HEADER = re.compile(
+    r"[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[ \t]*[\x20\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]*"
+)
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 _Number = TypeVar("_Number", int, float)
@@ -369,13 +374,14 @@ def _check_for_the_sdk(variables: _Variables) -> None:
     for name in _LIMITS:
         variables.number(name, int, 0, 0)
     sampler = variables.choice("OTEL_TRACES_SAMPLER", ("parentbased_always_on", *_SAMPLERS))
-    ratio = (
-        variables.number("OTEL_TRACES_SAMPLER_ARG", float, 1.0, 0.0)
-        if sampler in (_SAMPLERS_WITH_RATIO)
-        else 0.0
-    )
-    if ratio > 1:
-        raise variables.refusal("OTEL_TRACES_SAMPLER_ARG", str(ratio), "give a ratio from 0 to 1")
+    argument = "OTEL_TRACES_SAMPLER_ARG"
+    if sampler in _SAMPLERS_WITH_RATIO and variables.number(argument, float, 1.0, 0.0) > 1:
+        raise variables.refusal(argument, variables.text(argument), "give a ratio from 0 to 1")
+    propagators = {point.name for point in entry_points(group="opentelemetry_propagator")}
+    for each in map(str.strip, variables.text("OTEL_PROPAGATORS", "none").split(",")):
+        if each not in {*propagators, "none"}:
+            hint = did_you_mean(each, {*propagators, "none"})
+            raise variables.refusal("OTEL_PROPAGATORS", each, hint)
     attributes = variables.text("OTEL_RESOURCE_ATTRIBUTES")
     for number, item in enumerate(attributes.split(",") if attributes else (), 1):
         key, equals, _ = item.partition("=")
