@@ -1,12 +1,12 @@
 """Finds ``benchmark_*`` functions by reading source files, without running them."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import agentmem_observe
-from agentmem_observe.errors import BenchmarkError, UsageError, did_you_mean
+from agentmem_observe.errors import BenchmarkError, ConfigError, UsageError, did_you_mean
 
 PREFIX = "benchmark_"
 CONTEXT_PARAMETER = "bench"
@@ -116,6 +116,40 @@ def check_parameters(benchmarks: Iterable[Benchmark], names: Iterable[str]) -> N
     for name in names:
         if name not in known:
             raise UsageError(f"unknown parameter {name!r}; {did_you_mean(name, known)}")
+
+
+def check_custom(
+    benchmarks: Iterable[Benchmark], custom: Mapping[str, Mapping[str, object]]
+) -> None:
+    """Refuse parameters of a configuration's ``custom`` that no benchmark could ever get.
+
+    A benchmark with ``**kwargs`` gets whatever its category is given.
+
+    Args:
+        benchmarks: All that exist.
+        custom: Parameters by category and name.
+
+    Raises:
+        ConfigError: For all of them at once, a line for each.
+    """
+    by_category: dict[str, list[Benchmark]] = {}
+    for benchmark in benchmarks:
+        by_category.setdefault(benchmark.category, []).append(benchmark)
+    problems = []
+    for category, params in custom.items():
+        if category not in by_category:
+            hint = did_you_mean(category, by_category)
+            problems.append(f"custom.{category}: no suite has this category; {hint}")
+            continue
+        own = by_category[category]
+        known = {name for benchmark in own for name in benchmark.parameters}
+        problems += [
+            f"custom.{category}.{name}: no benchmark takes this; {did_you_mean(name, known)}"
+            for name in params
+            if name not in known and not any(benchmark.takes_any for benchmark in own)
+        ]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _in_file(path: Path) -> Iterator[Benchmark]:

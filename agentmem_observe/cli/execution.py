@@ -13,6 +13,7 @@ import click
 
 from agentmem_observe.bench.discover import (
     Benchmark,
+    check_custom,
     check_parameters,
     discover,
     select,
@@ -23,7 +24,7 @@ from agentmem_observe.bench.target_check import check_target
 from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
 from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
-from agentmem_observe.errors import UsageError
+from agentmem_observe.errors import ConfigError, UsageError
 from agentmem_observe.profiles import profile_config
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec
@@ -58,7 +59,7 @@ def execute(
     """
     if config_file and profile != "standard":
         raise UsageError(f"--profile {profile} and --config {config_file}: use one of them")
-    config = BenchmarkConfig.load(config_file) if config_file else profile_config(profile)
+    config = _loaded(config_file, suites) if config_file else profile_config(profile)
     if output_dir is not None:
         config.output_dir = output_dir
     chosen = choose(suites, category, benchmark)
@@ -90,6 +91,19 @@ def execute(
         return 1
     failed = [result for result in results if result["metadata"]["status"] == "failed"]
     return 1 if failed else 0
+
+
+def _loaded(file: Path, suites: Sequence[Path]) -> BenchmarkConfig:
+    """Return a configuration of whose parameters each may reach a benchmark."""
+    config = BenchmarkConfig.load(file)
+    try:
+        check_custom(discover([standard_suite(), *suites]), config.custom)
+    except ConfigError as error:
+        raise ConfigError(
+            "\n".join(f"{file}: {line}" for line in str(error).splitlines())
+            + "\nSuites of your own are named with --suite DIR."
+        ) from None
+    return config
 
 
 def choose(

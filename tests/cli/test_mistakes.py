@@ -119,6 +119,22 @@ def test_all_errors_of_a_configuration_file_are_listed(command, tmp_path):
     )
 
 
+def test_parameters_that_no_benchmark_gets_are_refused_with_file_and_key(command, suite, tmp_path):
+    (suite / "strict.py").write_text("def benchmark_it(size=1):\n    return {}\n")
+    file = tmp_path / "config.json"
+    custom = {"mien": {"size": 1}, "strict": {"sizs": 1, "size": 2}, "mine": {"for_kwargs": 1}}
+    file.write_text(json.dumps({"custom": custom}))
+
+    ran = command("run", "--suite", suite, "--config", file)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        f"Error: {file}: custom.mien: no suite has this category; did you mean 'mine'?\n"
+        f"{file}: custom.strict.sizs: no benchmark takes this; did you mean 'size'?\n"
+        "Suites of your own are named with --suite DIR.\n"
+    )
+
+
 def test_a_suite_without_benchmarks_is_no_success(command, tmp_path):
     ran = command("run", "--suite", tmp_path)
 
