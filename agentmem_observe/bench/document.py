@@ -93,12 +93,18 @@ def _own_resources(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _warnings(run: WorkerRun, validity: Mapping[str, Any], beside: int) -> list[str]:
-    """Return what a reader must know before any number, most important first."""
-    warnings = [*_failures(run.aggregate.outcomes())]
+    """Return what a reader must know before any number, most important first.
+
+    What the benchmark itself found, such as records that are gone, matters less than that its
+    numbers are void, and more than that they are to be read with care.
+    """
+    doubts: list[str] = []
     if validity["verdict"] != "valid":
         first, *others = validity["reasons"]  # the others may be of a milder verdict
-        warnings += [f"{validity['verdict']}: {first}", *others]
-    warnings += run.finished.facts.get("warnings", [])
+        doubts = [f"{validity['verdict']}: {first}", *others]
+    found = run.finished.facts.get("warnings", [])
+    warnings = [*_failures(run.aggregate.outcomes())]
+    warnings += [*doubts, *found] if validity["verdict"] == "void" else [*found, *doubts]
     if beside > 1:
         warnings.append(f"run beside up to {beside - 1} other benchmarks: they disturb each other")
     return warnings

@@ -138,7 +138,7 @@ def test_what_the_host_took_counts_beside_valid_loops_too(noise: dict[str, float
     assert found["validity"]["verdict"] != "valid"
 
 
-def test_warnings_tell_failures_first_then_doubts_then_the_rest() -> None:
+def test_warnings_tell_failures_first_then_that_all_is_void_then_the_rest() -> None:
     aggregate = Aggregate()
     for outcome, count in {"ok": 3, "wrong": 2, "empty": 1}.items():
         series = aggregate.series(SeriesKey("create_memory", "stm", outcome))
@@ -159,6 +159,12 @@ def test_warnings_tell_failures_first_then_doubts_then_the_rest() -> None:
         "10 are gone",
         "run beside up to 2 other benchmarks: they disturb each other",
     ]
+
+
+def test_what_a_benchmark_found_stands_before_a_doubt_that_is_mild() -> None:
+    found = metadata(loop(1, "degraded", "busy"), warnings=["10 are gone"])
+
+    assert found["warnings"] == ["10 are gone", "degraded: busy"]
 
 
 def test_the_share_of_cpu_that_measuring_took_is_stated() -> None:
