@@ -263,6 +263,7 @@ class SelfConfig(Section):
         soak_seed: Seed of these soaks.
         leaks_mib_per_hour: Leaks to put on top of them.
         cycle_runs: Runs of the cycle-exact leak detector on targets in this process.
+        histograms: Histograms on the page whose scrape is measured.
     """
 
     category = "self"
@@ -279,6 +280,7 @@ class SelfConfig(Section):
     soak_seed: PositiveInt = 77
     leaks_mib_per_hour: PositiveNumbers = [2, 5, 20, 60]
     cycle_runs: PositiveInt = 30
+    histograms: PositiveInt = 600
 
 
 class BenchmarkConfig(Section):

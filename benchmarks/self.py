@@ -4,7 +4,14 @@ from typing import Any
 
 from agentmem_observe.bench import overhead
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.suite.self import contenders, exporting, leak_cases, omission, pacing
+from agentmem_observe.suite.self import (
+    contenders,
+    exporting,
+    leak_cases,
+    omission,
+    pacing,
+    scraping,
+)
 
 
 def benchmark_recording_cost(
@@ -143,3 +150,24 @@ def benchmark_export_overhead(
     Exporters: Prometheus scraped every second, OTLP metrics every second, spans and exemplars.
     """
     return exporting.export_overhead(bench, operations, rounds)
+
+
+def benchmark_scrape_cost(
+    bench: Bench, histograms: int = 600, rounds: int = 7, **kwargs: Any
+) -> dict[str, Any]:
+    """CPU time and size of one scrape, in each format, of a process with many histograms.
+
+    A scrape is what the endpoint does for it: collect all series, encode them, compress the page.
+    """
+    bench.expect(rounds)
+    registry = scraping.filled_registry(histograms)
+    costs = scraping.scrape_costs(registry, rounds, bench.advance)
+    pages = {name: cost.page_bytes for name, cost in costs.items()}
+    return {
+        "native_buckets_mean_count": scraping.native_buckets_mean(registry),
+        "scrape_cpu_seconds": {name: cost.cpu_seconds for name, cost in costs.items()},
+        "compression_cpu_seconds": {name: c.gzip_cpu_seconds for name, c in costs.items()},
+        "page_bytes": pages,
+        "compressed_bytes": {name: cost.gzip_bytes for name, cost in costs.items()},
+        "protobuf_to_text_bytes_ratio": pages["protobuf"] / pages["text"],
+    }

@@ -208,6 +208,7 @@ def test_the_defaults_are_the_documented_ones():
         "soak_seed": 77,
         "leaks_mib_per_hour": [2, 5, 20, 60],
         "cycle_runs": 30,
+        "histograms": 600,
     }
     assert values == expected | {"custom": {}, "output_dir": "benchmark_results"}
 

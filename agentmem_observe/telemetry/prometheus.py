@@ -1,5 +1,6 @@
 """Writes families in the format that a scraper asks for: text, OpenMetrics or protobuf."""
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import NamedTuple
@@ -122,6 +123,11 @@ def _format(choice: Choice) -> Format | None:
 def accepts_gzip(accept_encoding: str) -> bool:
     """Return whether a client takes gzip, by its header ``Accept-Encoding``."""
     return any(choice.value in ("gzip", "*") for choice in choices(accept_encoding))
+
+
+def compress(page: bytes) -> bytes:
+    """Return a page as gzip, the quickest way: level 9 takes four times as long for a seventh."""
+    return gzip.compress(page, 1, mtime=0)
 
 
 # prometheus_client's view of our families

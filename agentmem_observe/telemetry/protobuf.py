@@ -132,19 +132,27 @@ def _classic(stack: HistogramStack, samples: Sequence[Sample]) -> Iterator[bytes
     for number, sample in enumerate(samples):
         own = edges[number * per_sample : (number + 1) * per_sample + 1]
         if sample.exemplars:
-            yield _with_exemplars([page[start:end] for start, end in pairwise(own)], sample)
+            yield _with_exemplars(page, own, sample)
         else:
             yield page[own[0] : own[-1]]
 
 
-def _with_exemplars(buckets: list[bytes], sample: Sample) -> bytes:
-    assert isinstance(sample.value, Histogram)
-    for place, exemplar in {bucket_of(each.seconds): each for each in sample.exemplars}.items():
-        if place == len(buckets):  # +Inf's is implied, unless it has something to say
-            count = _key(1, _VARINT) + _varint(sample.value.count)
-            buckets.append(_field(3, count + _double(2, float("inf"))))
-        buckets[place] = _field(3, buckets[place][2:] + _exemplar(exemplar))
-    return b"".join(buckets)
+def _with_exemplars(page: bytes, edges: list[int], sample: Sample) -> bytes:
+    """Return the buckets between the edges, with the exemplars in theirs."""
+    parts: list[bytes] = []
+    done = edges[0]
+    places = {bucket_of(each.seconds): each for each in sample.exemplars}
+    for place in sorted(places):
+        if place < len(BOUNDS_SECONDS):
+            start, end = edges[place : place + 2]
+            bucket = page[start + 2 : end]
+        else:  # +Inf's is implied, unless it has something to say
+            assert isinstance(sample.value, Histogram)
+            start = end = edges[-1]
+            bucket = _key(1, _VARINT) + _varint(sample.value.count) + _double(2, math.inf)
+        parts += page[done:start], _field(3, bucket + _exemplar(places[place]))
+        done = end
+    return b"".join((*parts, page[done : edges[-1]]))
 
 
 @lru_cache(_MOST_EXEMPLARS_CACHED)
