@@ -206,6 +206,7 @@ SMALL = {
         "soaks": 1,
         "leaks_mib_per_hour": [60],
         "cycle_runs": 1,
+        "histograms": 20,
     },
 }
 
