@@ -91,6 +91,15 @@ def test_every_page_can_be_reached_from_the_readme():
     assert set(PAGES) - reached == set()
 
 
+def test_only_the_glossary_speaks_of_the_seeds_and_says_who_they_are():
+    """--seed is something else."""
+    helps = sorted((ROOT / "tests" / "golden" / "help").glob("*.txt"))
+
+    speaking = [page.name for page in [*PAGES, *helps] if "the seeds" in page.read_text().lower()]
+
+    assert speaking == ["glossary.md"]
+
+
 @pytest.mark.parametrize("path", [path for path, _ in commands()])
 def test_every_command_and_option_has_an_entry(path):
     command = dict(commands())[path]

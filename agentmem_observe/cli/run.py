@@ -32,7 +32,7 @@ from agentmem_observe.cli.lazy import load
     default="standard",
     show_default=True,
     metavar="NAME",
-    help="Sizes of everything: quick, standard (the seeds'), or full. Not with --config.",
+    help="Sizes: quick (two minutes), standard (half an hour) or full. Not with --config.",
 )
 @click.option(
     "--config",
