@@ -19,15 +19,17 @@ from agentmem_observe.bench.discover import (
     select,
     standard_suite,
 )
+from agentmem_observe.bench.observers import Observers
 from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
 from agentmem_observe.bench.target_check import check_target
+from agentmem_observe.cli.exporting import Destinations, exporting
 from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
 from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
 from agentmem_observe.errors import ConfigError, UsageError
 from agentmem_observe.profiles import profile_config
 from agentmem_observe.results.store import BenchmarkResults
-from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec
+from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec, redact
 
 OWN_CATEGORY = "self"
 """Measures this tool, not the target; runs only when asked for by name."""
@@ -48,6 +50,9 @@ def execute(
     seed: int,
     timeout: float,
     exports: tuple[str, ...],
+    push_gateway: str | None,
+    otlp_file: Path | None,
+    listen: tuple[str, int] | None,
 ) -> int:
     """Run what the options of `cli.run` ask for, and print what came of it.
 
@@ -74,8 +79,18 @@ def execute(
     )
     store = BenchmarkResults(config.output_dir)
     store.prepare()
-    with progress_display(len(chosen), warnings="json" in exports) as observer:
-        runner = BenchmarkRunner(config, store, options=options, observer=observer)
+    destinations = Destinations(push_gateway=push_gateway, otlp_file=otlp_file, listen=listen)
+    with (
+        exporting("run", redact(target), destinations) as exports_of_runs,
+        progress_display(len(chosen), warnings="json" in exports) as display,
+    ):
+        runner = BenchmarkRunner(
+            config,
+            store,
+            options=options,
+            observer=Observers([display, *exports_of_runs.observers]),
+            tracing=exports_of_runs.tracing,
+        )
         with _stop_on_signals(runner):
             paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
     results = [store.load_result(path) for path in paths]

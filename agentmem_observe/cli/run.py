@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from agentmem_observe.cli.addresses import listen_address
 from agentmem_observe.cli.lazy import load
 
 
@@ -78,6 +79,24 @@ from agentmem_observe.cli.lazy import load
     type=click.Choice(["json"]),
     help="json: print the results as one JSON array on standard output.",
 )
+@click.option(
+    "--push-gateway",
+    metavar="URL",
+    help="Push the metrics to a Prometheus Pushgateway at the end.",
+)
+@click.option(
+    "--otlp-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Append spans and metrics to FILE as lines of OTLP-JSON.",
+)
+@click.option(
+    "--web.listen-address",
+    "listen",
+    callback=listen_address,
+    metavar="HOST:PORT",
+    help="Serve /metrics while it runs; port 0 takes a free one.",
+)
 def run(**options: Any) -> int:
     """Run benchmarks, each in a fresh process, and save a result file for every one.
 
@@ -89,6 +108,9 @@ def run(**options: Any) -> int:
       agentmem-observe run --benchmark write_throughput --export json
       agentmem-observe run --category storage --params batch_sizes=[100,1000]
       agentmem-observe run --suite my_benchmarks --target my_package.memory:make
+      agentmem-observe run --category storage --web.listen-address 127.0.0.1:9464
+
+    Spans and metrics are sent by OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set.
     """
     code: int = load("agentmem_observe.cli.execution:execute")(**options)
     return code

@@ -1,0 +1,105 @@
+"""Where a command's metrics and spans go: while it runs, and once more when it ends."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from agentmem_observe.bench.observers import Publisher
+from agentmem_observe.bench.runner import Observer
+from agentmem_observe.cli.lazy import load
+from agentmem_observe.telemetry.otel_environment import wants_otlp
+from agentmem_observe.telemetry.otlp_start import start_otlp
+from agentmem_observe.telemetry.own_process import watch_own_process
+from agentmem_observe.telemetry.registry import MetricRegistry
+from agentmem_observe.telemetry.runs import RunMetrics
+from agentmem_observe.telemetry.spans import RunTracing
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """What a user asked for; OTLP's is in the ``OTEL_*`` variables.
+
+    Attributes:
+        textfile: Gets the metrics at the end, for node_exporter's textfile collector.
+        push_gateway: URL of a Pushgateway that gets them at the end; may hold credentials.
+        otlp_file: Gets metrics and spans as lines of OTLP-JSON.
+        listen: Host and port that serve ``/metrics`` while the command runs.
+    """
+
+    textfile: Path | None = None
+    push_gateway: str | None = None
+    otlp_file: Path | None = None
+    listen: tuple[str, int] | None = None
+
+    def __bool__(self) -> bool:
+        wanted = (self.textfile, self.push_gateway, self.otlp_file, self.listen)
+        return any(wanted) or wants_otlp(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Exports:
+    """What a runner needs so that its runs are exported.
+
+    Attributes:
+        observers: To be told how runs go.
+        tracing: Makes their spans; None for none.
+    """
+
+    observers: tuple[Observer, ...] = ()
+    tracing: RunTracing | None = None
+
+
+@contextmanager
+def exporting(command: str, target: str, destinations: Destinations) -> Iterator[Exports]:
+    """Export runs while the context is open; on leaving it, what is left is written and sent.
+
+    Args:
+        command: Name of the command, for its span.
+        target: Spec of the target, without secrets.
+        destinations: Where to; for nothing at all nothing is imported or started.
+
+    Raises:
+        AgentMemObserveError: If a destination cannot be used; on leaving, if one failed.
+    """
+    if not destinations:
+        yield Exports()
+        return
+    registry = MetricRegistry()
+    watch_own_process(registry)
+    with ExitStack() as stack:
+        tracing = _send_otlp(stack, command, registry, destinations.otlp_file)
+        if destinations.listen is not None:
+            endpoint = load("agentmem_observe.telemetry.endpoint:MetricsEndpoint")
+            server = stack.enter_context(endpoint(registry, *destinations.listen))
+            click.echo(f"Serving {server.url}/metrics", err=True)
+        if (url := destinations.push_gateway) is not None:
+            push = load("agentmem_observe.telemetry.pushgateway:push_metrics")
+            stack.callback(lambda: push(registry, url))
+        if (path := destinations.textfile) is not None:
+            write = load("agentmem_observe.telemetry.textfile:write_textfile")
+            stack.callback(lambda: click.echo(f"Wrote {write(registry, path)}", err=True))
+        yield Exports((Publisher(RunMetrics(registry), target),), tracing)
+
+
+def _send_otlp(
+    stack: ExitStack, command: str, registry: MetricRegistry, file: Path | None
+) -> RunTracing | None:
+    """Start to send what the environment, or a file, asks for, until the stack is unwound."""
+    session = start_otlp(registry, file=file)
+    if session is None:
+        return None
+    if file is not None:
+        stack.callback(click.echo, f"Wrote {file}", err=True)
+    stack.enter_context(session)
+    if session.span_processor is None:
+        return None
+    tracing = load("agentmem_observe.telemetry.tracing:Tracing")(
+        session.resource, session.span_processor, registry=registry
+    )
+    stack.enter_context(tracing.command(command))
+    made: RunTracing = tracing
+    return made
