@@ -179,7 +179,7 @@ class _Page:
             labels = dict(zip(names, sample.labels, strict=True))
             exemplars = {bucket_of(each.seconds): each for each in sample.exemplars}
             for place, (le, count) in enumerate(zip(_LES, [*row, histogram.count], strict=True)):
-                exemplar = exemplars.get(place) if self._extras else None
+                exemplar = exemplars.get(place)  # the writer of text passes them over
                 text.add_sample(
                     f"{text.name}_bucket",
                     labels | {"le": le},

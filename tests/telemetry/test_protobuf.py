@@ -164,14 +164,27 @@ def test_an_empty_histogram_is_still_a_native_one():
     assert message.zero_threshold > 0
 
 
+@pytest.mark.parametrize("bound", BOUNDS_SECONDS)
+def test_values_next_to_a_bound_are_counted_as_the_histogram_counts_them(bound):
+    nanoseconds = [round(bound * 1e9 * factor) for factor in (0.998, 0.9995, 1, 1.0005, 1.002)]
+    alone = [recorded(each) for each in nanoseconds]
+    together = recorded(*nanoseconds, 1, 10**12)
+
+    messages = histogram_page(*alone, together)
+
+    for message, histogram in zip(messages, [*alone, together], strict=True):
+        assert_same(message, histogram)
+
+
 def test_counts_as_large_as_numbers_get_are_written():
-    histogram = recorded(1000, 1_000_000)
-    for _ in range(60):
+    histogram = recorded(1000)
+    for _ in range(62):
         histogram.merge(histogram)
 
     (message,) = histogram_page(histogram)
 
-    assert message.sample_count == 2**61
+    assert message.sample_count == 2**62
+    assert list(message.positive_delta) == [2**62]
     assert_same(message, histogram)
 
 
