@@ -131,7 +131,7 @@ def test_json_and_otlp_of_one_run_have_the_same_counts_sums_and_trace(suite, tmp
 def test_metrics_are_served_while_it_runs_and_not_after(suite):
     go_on = suite / "go_on"
     os.mkfifo(go_on)
-    waiting = 'bench.phase("waiting"); open(os.environ["GO_ON"]).close()'
+    waiting = 'bench.phase("waiting"); open(os.environ["GO_ON"]).read()'
     (suite / "mine.py").write_text(SUITE.replace("    return", f"    {waiting}\n    return"))
     command = [sys.executable, "-m", "agentmem_observe", "run", "--suite", suite]
     command += ["--output-dir", suite.parent / "r", "--web.listen-address", "127.0.0.1:0"]
@@ -157,7 +157,8 @@ def test_metrics_are_served_while_it_runs_and_not_after(suite):
     lines = page.splitlines()
     run = 'benchmark="asking",category="mine",target="embedded"'
     assert process.returncode == 0, said
-    assert f"agentmem_benchmark_running{{{run}}} 1.0" in lines
+    running = [line for line in lines if line.startswith("agentmem_benchmark_running{")]
+    assert running == [f"agentmem_benchmark_running{{{run}}} 1.0"]
     (count,) = (line.split()[-1] for line in lines if line.startswith(series))
     assert float(count) == 500
     with pytest.raises(OSError, match="refused"):
