@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from opentelemetry import trace
@@ -16,18 +16,29 @@ SCOPE = "agentmem_observe"
 MOST_TARGET_SPANS = 4_000
 """Spans of a run that its target made."""
 
-_LONGEST_TEXT = 4_096
+_LONGEST_TEXT = 16_384
 _INT64 = range(-(2**63), 2**63)
 
 
 class Collector(SpanProcessor):
-    """Keeps finished spans as plain data until they are sent; any thread may end one."""
+    """Keeps finished spans until they are sent; any thread may end one.
 
-    def __init__(self, most_foreign: int = MOST_TARGET_SPANS) -> None:
-        """Keep no more than so many spans of a run that others made."""
+    A target's span ends within a timed operation: all that is done there is to keep it.
+    """
+
+    def __init__(
+        self, hidden_in: Callable[[str], str], most_foreign: int = MOST_TARGET_SPANS
+    ) -> None:
+        """Keep nothing yet.
+
+        Args:
+            hidden_in: Takes credentials out of a text.
+            most_foreign: Keep no more spans of a run that others made.
+        """
+        self._hidden_in = hidden_in
         self._process = os.getpid()
         self._lock = threading.Lock()
-        self._spans: list[SpanData] = []
+        self._spans: list[ReadableSpan] = []
         self._room = most_foreign
         self._dropped = 0
         self._starts: dict[int, int] = {}
@@ -46,9 +57,7 @@ class Collector(SpanProcessor):
                 self._dropped += 1
                 return
             self._room -= not own
-            data = _data(span)
-            data.start_ns = self._starts.pop(int(data.span_id, 16), data.start_ns)
-            self._spans.append(data)
+            self._spans.append(span)
 
     def drop(self) -> None:
         """Count a span that was one too many."""
@@ -58,62 +67,64 @@ class Collector(SpanProcessor):
     def take(self) -> tuple[list[SpanData], int]:
         """Return what was kept since the last call, and how many were dropped."""
         with self._lock:
-            taken = self._spans, self._dropped
+            spans, dropped = self._spans, self._dropped
             self._spans, self._dropped = [], 0
-            return taken
+        return [self._data(span) for span in spans], dropped
 
+    def _data(self, span: ReadableSpan) -> SpanData:
+        context = span.get_span_context()
+        assert context is not None  # the SDK's spans have one
+        scope = span.instrumentation_scope
+        start_ns = self._starts.pop(context.span_id, span.start_time)
+        return SpanData(
+            name=self._text(span.name),
+            trace_id=trace.format_trace_id(context.trace_id),
+            span_id=trace.format_span_id(context.span_id),
+            parent_id=trace.format_span_id(span.parent.span_id) if span.parent else "",
+            kind=span.kind.name,
+            start_ns=start_ns or 0,
+            end_ns=span.end_time or 0,
+            status=span.status.status_code.name,
+            scope=SpanScope(
+                self._text(scope.name if scope else ""),
+                self._text((scope and scope.version) or ""),
+                self._text((scope and scope.schema_url) or ""),
+            ),
+            description=self._text(span.status.description or ""),
+            attributes=self._attributes(span.attributes),
+            events=[
+                SpanEvent(
+                    self._text(event.name), event.timestamp, self._attributes(event.attributes)
+                )
+                for event in span.events
+            ],
+            links=[
+                SpanLink(
+                    trace.format_trace_id(link.context.trace_id),
+                    trace.format_span_id(link.context.span_id),
+                    self._attributes(link.attributes),
+                )
+                for link in span.links
+            ],
+        )
 
-def _data(span: ReadableSpan) -> SpanData:
-    """Return a finished span as plain data that any pipe carries."""
-    context = span.get_span_context()
-    assert context is not None  # the SDK's spans have one
-    scope = span.instrumentation_scope
-    return SpanData(
-        name=bounded_text(span.name),
-        trace_id=trace.format_trace_id(context.trace_id),
-        span_id=trace.format_span_id(context.span_id),
-        parent_id=trace.format_span_id(span.parent.span_id) if span.parent else "",
-        kind=span.kind.name,
-        start_ns=span.start_time or 0,
-        end_ns=span.end_time or 0,
-        status=span.status.status_code.name,
-        scope=SpanScope(
-            bounded_text(scope.name if scope else ""),
-            bounded_text((scope and scope.version) or ""),
-            bounded_text((scope and scope.schema_url) or ""),
-        ),
-        description=bounded_text(span.status.description or ""),
-        attributes=_attributes(span.attributes),
-        events=[
-            SpanEvent(bounded_text(event.name), event.timestamp, _attributes(event.attributes))
-            for event in span.events
-        ],
-        links=[
-            SpanLink(
-                trace.format_trace_id(link.context.trace_id),
-                trace.format_span_id(link.context.span_id),
-                _attributes(link.attributes),
-            )
-            for link in span.links
-        ],
-    )
+    def _attributes(self, attributes: Mapping[str, Any] | None) -> Attributes:
+        return {self._text(name): self._value(value) for name, value in (attributes or {}).items()}
 
+    def _value(self, value: Any) -> Any:
+        """Return a value; one that neither pipe nor OTLP can carry as its text."""
+        match value:
+            case bool():
+                return value
+            case float():
+                return float(value)  # of a subclass, numpy's
+            case int() if value in _INT64:
+                return int(value)
+            case list() | tuple():
+                return [self._value(each) for each in value]
+            case str():
+                return self._text(value)
+        return self._text(repr(value))
 
-def _attributes(attributes: Mapping[str, Any] | None) -> Attributes:
-    return {bounded_text(name): _value(value) for name, value in (attributes or {}).items()}
-
-
-def _value(value: Any) -> Any:
-    """Return an attribute's value, bounded; what neither pipe nor OTLP can carry as its text."""
-    if isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return value if value in _INT64 else str(value)
-    if isinstance(value, list | tuple):
-        return [_value(each) for each in value]
-    return bounded_text(value if isinstance(value, str) else repr(value))
-
-
-def bounded_text(text: str) -> str:
-    """Return a text that every pipe and protocol can carry, 4,096 characters at the most."""
-    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+    def _text(self, text: str) -> str:
+        return self._hidden_in(text)[:_LONGEST_TEXT].encode("utf-8", "replace").decode()

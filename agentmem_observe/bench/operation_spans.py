@@ -1,6 +1,8 @@
 """Spans of single operations: of some while they happen, of the slowest afterwards."""
 
+import itertools
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +16,14 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 
-from agentmem_observe.bench.collector import Collector, bounded_text
+from agentmem_observe.bench.collector import Collector
 from agentmem_observe.bench.slowest import SlowOperation
 from agentmem_observe.clock import Clock
 from agentmem_observe.errors import UsageError
 from agentmem_observe.measure.recorder import outcome_name
 from agentmem_observe.model import Outcome, Record
-from agentmem_observe.targets.registry import FACTORY, parse_spec, redact
+from agentmem_observe.targets.credentials import redact
+from agentmem_observe.targets.registry import FACTORY, parse_spec
 from agentmem_observe.telemetry import semconv
 from agentmem_observe.telemetry.spans import Attributes, OperationExemplar
 from agentmem_observe.workload.driver import OperationTracer, Times, TracedOperation
@@ -29,9 +32,12 @@ from agentmem_observe.workload.operations import Operation
 MOST_OPERATIONS = 1_000
 """Sampled operations of a run."""
 
-_SAMPLES_PER_STRIDE = 32
-"""Of a loop; then only every second block has a sample, then every fourth: 1,000,000 operations in
-blocks of 4,096 make 100 samples, 600 blocks of a second each make 135."""
+_APART_NS = 20_000_000
+"""Between two samples of a loop at first: a sample costs some 0.1 ms."""
+_SAMPLES_PER_DISTANCE = 8
+"""Then samples get twice as far apart: 22 in a second, 95 in ten minutes, 152 in a day."""
+
+_MOST_RECORDS, _LONGEST_CONTENT, _LONGEST_ID = 5, 400, 100  # so that no JSON is cut in two
 
 
 class Anchor:
@@ -155,7 +161,7 @@ class OperationSpans:
 
 
 class Sampling(OperationTracer):
-    """Chooses the first operation of every 2^k-th block of a loop.
+    """Chooses the first operation of a block when the last choice is long enough ago.
 
     Attributes:
         parent: What the next operation's span is a part of.
@@ -168,16 +174,18 @@ class Sampling(OperationTracer):
         self._spans = spans
         self._clock = clock
         self._captures_content = captures_content
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._left = MOST_OPERATIONS
         self._count = 0
         self._in_loop = 0
-        self._skip = 0
+        self._next_ns = 0
 
     def begin_loop(self, parent: Context) -> None:
         """Sample anew, as parts of this."""
         self.parent = parent
-        self._in_loop = self._skip = 0
+        self._in_loop = 0
+        self._next_ns = self._clock.now_ns()
 
     def take_count(self) -> int:
         """Return how many were sampled since the last call."""
@@ -185,20 +193,18 @@ class Sampling(OperationTracer):
         return taken
 
     def begin(self, operation: Operation, number: int) -> "_Sampled | None":
-        """Begin a span of this operation if it is its block's turn."""
+        """Begin a span of this operation, unless there was one a moment ago."""
+        if os.getpid() != self._process:
+            return None  # a forked copy: nobody would send its spans
+        now_ns = self._clock.now_ns()
         with self._lock:
-            if self._skip:
-                self._skip -= 1
-                return None
-            if not self._left:
+            if now_ns < self._next_ns or not self._left:
                 return None
             self._left -= 1
             self._count += 1
             self._in_loop += 1
-            self._skip = 2 ** (self._in_loop // _SAMPLES_PER_STRIDE) - 1
-        span = self._spans.begin(
-            operation.name, operation.tier, self._clock.now_ns(), self.parent, "sampled"
-        )
+            self._next_ns = now_ns + (_APART_NS << self._in_loop // _SAMPLES_PER_DISTANCE)
+        span = self._spans.begin(operation.name, operation.tier, now_ns, self.parent, "sampled")
         return _Sampled(self, operation, number, span)
 
     def end(self, sampled: "_Sampled", times: Times, outcome: str) -> None:
@@ -210,7 +216,7 @@ class Sampling(OperationTracer):
         if self._captures_content and operation.content is not None:
             query, records = operation.content(sampled.number, sampled.value)
             if query:
-                span.set_attribute(semconv.QUERY_TEXT, bounded_text(query))
+                span.set_attribute(semconv.QUERY_TEXT, query)
             if records:
                 span.set_attribute(semconv.RECORDS, _records(records))
         self._spans.end(
@@ -263,7 +269,7 @@ def record_count(operation: str, value: object) -> int | None:
         case list() | tuple() if all(isinstance(part, list) for part in value):
             return sum(len(part) for part in value)
         case list() | tuple():
-            return len(value)
+            return sum(part is not None for part in value)
         case int():  # of deleting, whether there was one; of a transition, how many
             return int(value)
         case str():
@@ -274,11 +280,15 @@ def record_count(operation: str, value: object) -> int | None:
 
 
 def _records(records: Iterable[Record]) -> str:
-    """Return records in the convention's JSON form."""
+    """Return the first few records, cut short, in the convention's JSON form."""
     return json.dumps(
         [
-            {"id": record.record_id, "content": record.content or record.state}
-            for record in records
-        ],
-        default=repr,
+            {
+                "id": record.record_id[:_LONGEST_ID],
+                "content": (record.content or json.dumps(record.state, default=repr))[
+                    :_LONGEST_CONTENT
+                ],
+            }
+            for record in itertools.islice(records, _MOST_RECORDS)
+        ]
     )

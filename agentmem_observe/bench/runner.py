@@ -21,7 +21,7 @@ from agentmem_observe.bench.supervisor import Listener, run_in_worker
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.errors import BenchmarkError
 from agentmem_observe.results.store import BenchmarkResults
-from agentmem_observe.targets.registry import redact
+from agentmem_observe.targets.credentials import redact
 from agentmem_observe.telemetry.runs import RunKey
 from agentmem_observe.telemetry.spans import RunTrace, RunTracing
 

@@ -18,13 +18,14 @@ from opentelemetry.trace import StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from agentmem_observe import __version__
-from agentmem_observe.bench.collector import SCOPE, Collector, bounded_text
+from agentmem_observe.bench.collector import SCOPE, Collector
 from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.operation_spans import Anchor, OperationSpans, Sampling, Subject
 from agentmem_observe.bench.slowest import Slowest
 from agentmem_observe.bench.untraced import Loop, Untraced
 from agentmem_observe.clock import SYSTEM_CLOCK, Clock
 from agentmem_observe.model import ObservationBatch
+from agentmem_observe.targets.credentials import Credentials
 from agentmem_observe.telemetry import semconv
 from agentmem_observe.telemetry.spans import Attributes, Traces
 
@@ -33,6 +34,15 @@ SLOWEST = 16
 
 MOST_STEPS = 500
 """Phases and loops of a run that get a span."""
+
+
+class _Provider(TracerProvider):
+    def _handle_fork(self) -> None:
+        """Do nothing in a forked child, whose spans are not sent.
+
+        The SDK looks for the child's resource, in a thread pool: where that module was imported
+        later than this provider was made, its lock is still held then, and the child hangs.
+        """
 
 
 class TracedRun(Untraced):
@@ -56,10 +66,10 @@ class TracedRun(Untraced):
         """
         self._process = os.getpid()
         self._send = send
-        self._collector = Collector()
+        self._collector = Collector(Credentials(request.target).hidden_in)
         self._clock = clock
         self._anchor = Anchor(clock)
-        self.provider = TracerProvider(
+        self.provider = _Provider(
             ParentBased(ALWAYS_OFF), Resource.get_empty(), shutdown_on_exit=False
         )
         self.provider.add_span_processor(self._collector)
@@ -79,7 +89,7 @@ class TracedRun(Untraced):
     def phase(self, name: str) -> None:
         """End the phase before, and begin this one."""
         self._end_phase()
-        self._phase = self._step("phase", self._run, {semconv.PHASE: bounded_text(name)})
+        self._phase = self._step("phase", self._run, {semconv.PHASE: name})
         self.operations.parent = self._within()
 
     def loop(self) -> Loop:
