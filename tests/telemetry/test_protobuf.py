@@ -180,11 +180,12 @@ def test_counts_as_large_as_numbers_get_are_written():
     histogram = recorded(1000)
     for _ in range(62):
         histogram.merge(histogram)
+    histogram.merge(recorded(1_000_000))
 
     (message,) = histogram_page(histogram)
 
-    assert message.sample_count == 2**62
-    assert list(message.positive_delta) == [2**62]
+    assert message.sample_count == 2**62 + 1
+    assert list(message.positive_delta) == [2**62, 1 - 2**62]
     assert_same(message, histogram)
 
 
