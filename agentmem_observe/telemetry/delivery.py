@@ -64,6 +64,7 @@ class Delivery:
         self._over = threading.Event()  # nothing more is worth waiting for
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._thread_id = 0
         for result in _RESULTS:
             self._count(result, 0)
 
@@ -132,7 +133,7 @@ class Delivery:
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Take in what the SDK says in our thread, in place of its logger."""
-        if record.threadName != self._name or record.thread != threading.get_ident():
+        if record.thread != self._thread_id:
             return True
         with self._lock:
             reason, self._no_listener = _reason(record)
@@ -142,6 +143,7 @@ class Delivery:
         return False
 
     def _run(self, loop: Callable[[], None]) -> None:
+        self._thread_id = threading.get_ident()
         loggers = [logging.getLogger(name) for name in _SDK_LOGGERS]
         for logger in loggers:
             logger.filters.insert(0, self)  # before the SDK's own, which hides what it repeats

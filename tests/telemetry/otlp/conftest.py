@@ -33,6 +33,7 @@ GRPC_CODES = {
 }
 RETRY_SECONDS = 0.01
 HANG = "hang"
+PATIENCE_SECONDS = 30  # with what must happen: only a broken program is waited for so long
 
 
 @dataclass
@@ -56,6 +57,9 @@ class Collector:
         if status == HANG:
             self.released.wait()
         return status if isinstance(status, int) else 503
+
+    def wait_until_asked(self) -> None:
+        assert self.asked.acquire(timeout=PATIENCE_SECONDS)
 
     def take(self, message: Any) -> None:
         (self.spans if hasattr(message, "resource_spans") else self.pages).append(message)
@@ -138,7 +142,7 @@ def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     for thread in set(threading.enumerate()) - before:
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive(), thread
 
 

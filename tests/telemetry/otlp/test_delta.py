@@ -10,6 +10,7 @@ from opentelemetry.sdk.resources import Resource
 
 from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.telemetry import catalog
+from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS
 from agentmem_observe.telemetry.otlp_metrics import MetricsPages
 from agentmem_observe.telemetry.registry import Exemplar, MetricRegistry
 
@@ -134,6 +135,18 @@ def test_gauges_are_what_they_are():
 
     (point,) = world.page(SECOND)["process.threads"].gauge.data_points
     assert point.as_double == 3
+
+
+@pytest.mark.parametrize("bound", BOUNDS_SECONDS)
+def test_no_classic_bucket_loses_what_it_had(bound: float):
+    world = World(exponential=False)
+    world.add(round(bound * 1e9))  # the longest yet, so known to be within the bound
+    world.page(FIRST)
+    world.pages.delivered()
+    world.add(10**12)
+    point = only_point(world.page(SECOND)["operation.latency"])
+
+    assert list(point.bucket_counts) == [0] * len(BOUNDS_SECONDS) + [1]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -8,10 +8,11 @@ import threading
 
 import pytest
 
+from agentmem_observe.telemetry.catalog import EXPORTER_SCRAPES
 from agentmem_observe.telemetry.otlp import OtlpSession
 from agentmem_observe.telemetry.registry import MetricRegistry
 
-from .conftest import HANG, Collector, end_spans, items
+from .conftest import HANG, PATIENCE_SECONDS, Collector, end_spans, items
 
 MANY = 5_000
 SDK_LOGGER = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
@@ -76,7 +77,7 @@ def test_a_collector_that_never_answers_holds_up_neither_the_spans_nor_the_end(
     pointed.always = HANG
     session = started(registry)
     end_spans(session, 10)
-    pointed.asked.acquire()
+    pointed.wait_until_asked()
     end_spans(session, MANY)
     dropped = items(registry, "otlp_spans")["dropped"]
     session.close(timeout_seconds=0.6)
@@ -87,6 +88,23 @@ def test_a_collector_that_never_answers_holds_up_neither_the_spans_nor_the_end(
     assert items(registry, "otlp_metrics") == {"sent": 0, "failed": 1, "dropped": 0}
 
 
+def test_an_answer_after_the_end_changes_no_count(
+    pointed: Collector, registry: MetricRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OTEL_METRICS_EXPORTER", "none")
+    pointed.always = HANG
+    session = started(registry)
+    end_spans(session, 2)
+    senders = [thread for thread in threading.enumerate() if thread.name == "otlp_spans"]
+    session.close(timeout_seconds=0.6)
+    pointed.released.set()
+    for sender in senders:
+        sender.join(PATIENCE_SECONDS)
+
+    assert len(senders) == 1
+    assert items(registry, "otlp_spans") == {"sent": 0, "failed": 2, "dropped": 0}
+
+
 def test_a_page_of_metrics_that_hangs_keeps_the_last_one_from_being_tried(
     pointed: Collector, registry: MetricRegistry, monkeypatch: pytest.MonkeyPatch
 ):
@@ -94,10 +112,29 @@ def test_a_page_of_metrics_that_hangs_keeps_the_last_one_from_being_tried(
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "none")
     pointed.always = HANG
     session = started(registry)
-    pointed.asked.acquire()
+    pointed.wait_until_asked()
     session.close(timeout_seconds=0.4)
 
     assert items(registry, "otlp_metrics") == {"sent": 0, "failed": 1, "dropped": 1}
+
+
+def test_what_a_lost_page_had_to_add_is_in_the_next(
+    pointed: Collector, registry: MetricRegistry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "1")
+    pointed.answers.append(400)
+    registry.add(EXPORTER_SCRAPES, {}, 5)
+    session = started(registry)
+    for _ in range(3):
+        pointed.wait_until_asked()
+    registry.add(EXPORTER_SCRAPES, {}, 2)
+    session.close()
+
+    pages = [pointed.metrics(page) for page in range(len(pointed.pages))]
+    added = [page["agentmem.exporter.scrapes"].sum.data_points[0].as_double for page in pages]
+    assert len(added) > 1
+    assert sum(added) == 7
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -221,7 +258,7 @@ def test_a_metric_that_cannot_be_collected_costs_its_page_alone(
 
     registry.on_collect(sometimes_broken)
     session = started(registry)
-    tried.wait()
+    assert tried.wait(PATIENCE_SECONDS)
     session.close()
 
     assert items(registry, "otlp_metrics")["failed"] == 1
@@ -235,7 +272,7 @@ def test_starting_a_process_meanwhile_says_nothing(
     pointed.answers.append(HANG)
     session = started(registry)
     end_spans(session, 512)
-    pointed.asked.acquire()
+    pointed.wait_until_asked()
     subprocess.run([sys.executable, "-c", ""], check=True, start_new_session=True)
     pointed.released.set()
     session.close()
