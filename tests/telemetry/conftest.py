@@ -202,5 +202,5 @@ def _running(arguments: list[str]) -> Iterator[Prometheus]:
 def _program(name: str) -> str:
     program = shutil.which(name)
     if program is None:
-        pytest.skip(f"no {name} on this machine; Debian's package is prometheus")
+        pytest.skip(f"no {name} on this machine; Debian's packages: prometheus, promtool")
     return program

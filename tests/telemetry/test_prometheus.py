@@ -225,22 +225,23 @@ def test_promtool_reads_hostile_labels_and_a_bombs_page(hostile_families, bomb, 
             "*/*;q=0.1",
             Format.PROTOBUF,
         ),
-        # Prometheus 3
+        # Prometheus 3.5 without and with it
         (
-            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
-            "application/openmetrics-text;version=0.0.1;q=0.4,"
-            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
-            "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+            "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+            "application/openmetrics-text;version=0.0.1;q=0.5,"
+            "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+            "text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
             Format.OPENMETRICS,
         ),
         (
-            f"{PROTOBUF};escaping=allow-utf-8;q=0.6,"
+            f"{PROTOBUF};q=0.6,"
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
             "application/openmetrics-text;version=0.0.1;q=0.4,"
             "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
             "text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
             Format.PROTOBUF,
         ),
+        (f"{PROTOBUF};escaping=allow-utf-8;q=0.2,*/*;q=0.1", Format.PROTOBUF),
         # VictoriaMetrics, curl, a browser, nothing
         (
             "text/plain;version=0.0.4;q=1,*/*;q=0.1",
