@@ -2,15 +2,18 @@
 
 import ast
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
-from agentmem_observe.bench.discover import Benchmark, discover, standard_suite
+from agentmem_observe.bench.discover import discover, standard_suite
 from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
-from agentmem_observe.cli import cli
+from agentmem_observe.cli import cli, main
 from agentmem_observe.config import BenchmarkConfig, Section
 from agentmem_observe.model import TIERS
 from agentmem_observe.results.store import BenchmarkResults
@@ -172,10 +175,11 @@ SMALL = {
         "transition_thresholds": [0.3],
         "record_count": 100,
         "moving_count": 100,
-        "foreground_seconds": 1.1,
+        "foreground_rate": 2000,
+        "foreground_seconds": 0.6,
     },
     "retrieval": {
-        "dataset_size": 200,
+        "dataset_size": 60,
         "volumes": [100],
         "k_values": [1, 5],
         "query_counts": [1, 10],
@@ -189,7 +193,7 @@ SMALL = {
         "agent_counts": [1, 2, 3, 4],
         "parallel_operations": [1],
         "least_operations": 18_000,
-        "memory_sizes": [300, 400, 500, 600],
+        "memory_sizes": [100, 150, 200, 250],
         "stores_per_volume": 30,
         "lookups_per_volume": 1000,
         "duration_seconds": 0.5,
@@ -229,7 +233,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, obj
         options = RunOptions(target=TARGETS.get(category, "fake"))
         runner = BenchmarkRunner(results_manager=store, options=options)
         chosen = [one for one in BENCHMARKS if one.category == category]
-        for path in runner.run(chosen, params):
+        for path in runner.run(chosen, params, workers=2):
             document = store.load_result(path)
             assert document["metadata"]["status"] == "ok", document["metadata"]
             found[f"{category}.{document['benchmark']}"] = document["results"]
@@ -305,29 +309,53 @@ def test_python_is_python(page):
         ast.parse(code)
 
 
-RUNNABLE = [
+BLOCKS = [
     pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
     for number, (words, code) in enumerate(python_blocks(page))
-    if "runnable" in words.split()
+    if "sketch" not in words.split()
 ]
 
 
-@pytest.mark.parametrize("code", RUNNABLE)
-def test_a_runnable_block_runs(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize("code", BLOCKS)
+def test_a_block_of_python_runs(code, tmp_path):
     """As a script; if it defines benchmarks, they run on the fake target too."""
-    monkeypatch.chdir(tmp_path)
     suite = tmp_path / "suite"
     suite.mkdir()
-    (suite / "mine.py").write_text(code)
-    found: list[Benchmark] = discover([suite])
+    script = suite / "mine.py"
+    script.write_text(code)
 
-    exec(compile(code, "block", "exec"), {"__name__": "block"})
+    ended = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
 
-    runner = BenchmarkRunner(options=RunOptions(target="fake", suites=(suite,)))
-    for path in runner.run(found):
+    assert ended.returncode == 0, ended.stderr
+    options = RunOptions(target="fake", suites=(suite,))
+    runner = BenchmarkRunner(results_manager=BenchmarkResults(tmp_path), options=options)
+    for path in runner.run(discover([suite])):
         assert runner.results_manager.load_result(path)["metadata"]["status"] == "ok"
 
 
-def test_there_are_runnable_blocks():
-    assert RUNNABLE
+def command_lines(page: Path) -> Iterator[str]:
+    """Yield each call of the command in a page's blocks, up to what a shell makes of the rest."""
+    for block in re.findall(r"^```\w*\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE):
+        yield from re.findall(r"^agentmem-observe (?!COMMAND)([^#|\n]+)", block, re.MULTILINE)
+
+
+LINES = sorted({line.strip() for page in PAGES for line in command_lines(page)})
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_command_line_is_one_that_the_command_takes(line, monkeypatch):
+    called: list[object] = []
+    for _, command in commands():
+        if not isinstance(command, click.Group):
+            monkeypatch.setattr(command, "callback", lambda **options: called.append(options))
+
+    code = main(shlex.split(line))
+
+    assert code == 0
+    assert len(called) == 1
+
+
+def test_there_are_blocks_and_lines():
+    assert len(BLOCKS) >= 7
+    assert len(LINES) >= 10

@@ -3,7 +3,9 @@
 import doctest
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,6 +41,37 @@ def test_the_scripted_example_is_true() -> None:
 
     assert failed == 0
     assert tried > 5
+
+
+@pytest.mark.parametrize(
+    ("category", "benchmark"),
+    [
+        ("storage", "read_latency"),
+        ("integration", "concurrent_clients"),
+        ("scalability", "agent_scaling"),
+    ],
+)
+def test_the_example_of_a_target_lacks_nothing_that_these_need(
+    category: str,
+    benchmark: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run_here: Callable[..., Any],
+) -> None:
+    source = PAGE.read_text().partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "my_memory_for_benchmarks.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    small = {
+        "num_samples": 20,
+        "agent_counts": [1],
+        "least_operations": 60,
+        "concurrent_clients": [2],
+        "operations_per_test": 20,
+    }
+
+    ran = run_here(category, benchmark, target="my_memory_for_benchmarks:DictTarget", **small)
+
+    assert (ran.finished.status, ran.finished.reason) == ("ok", "")
 
 
 def test_the_example_of_a_target_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
