@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,22 @@ def target(build: Callable[[], MemoryTarget]) -> Iterator[MemoryTarget]:
     target.close()
 
 
-def needs(target: MemoryTarget, *capabilities: Capability) -> None:
-    info = target.info()
-    for capability in capabilities:
-        if capability not in info.capabilities:
-            pytest.skip(f"{info.name} has no {capability.value}")
+@cache
+def capabilities_of(text: str) -> frozenset[Capability]:
+    """Return what a target says it can do; it is asked without a server."""
+    return build_target(text.format(redis="127.0.0.1:1/0", unique="x"), Path()).info().capabilities
+
+
+def having(*capabilities: Capability) -> pytest.MarkDecorator:
+    """Ask only targets that can do all of these."""
+    able = [one for one in TARGETS if capabilities_of(one.values[0]).issuperset(capabilities)]
+    return pytest.mark.parametrize("build", able, indirect=True)
+
+
+def lacking(capability: Capability) -> pytest.MarkDecorator:
+    """Ask only targets that can not do this."""
+    unable = [one for one in TARGETS if capability not in capabilities_of(one.values[0])]
+    return pytest.mark.parametrize("build", unable, indirect=True)
 
 
 def a_state(number: int) -> dict[str, Any]:
@@ -111,14 +123,13 @@ def test_a_record_comes_back_as_it_was_stored(
     assert (found.importance, found.step) == (0.1, 7)
 
 
+@having(Capability.CALLER_IDS)
 def test_a_record_keeps_the_id_of_its_caller(target: MemoryTarget) -> None:
-    needs(target, Capability.CALLER_IDS)
-
     assert target.store(a_record(3)) == "record-3"
 
 
+@having(Capability.VECTORS_IN)
 def test_a_record_comes_back_with_the_vector_it_was_stored_with(target: MemoryTarget) -> None:
-    needs(target, Capability.VECTORS_IN)
     vector = a_vector(1)
 
     target.store(Record("agent", "one", content="one", vector=vector))
@@ -129,12 +140,11 @@ def test_a_record_comes_back_with_the_vector_it_was_stored_with(target: MemoryTa
     assert float(found.vector @ vector) > 0.999
 
 
+@having(Capability.TIERS)
 @pytest.mark.parametrize("tier", TIERS)
 def test_a_record_comes_back_from_the_tier_it_was_stored_in(
     target: MemoryTarget, tier: str
 ) -> None:
-    needs(target, Capability.TIERS)
-
     target.store(a_record(1, tier=tier))
     found = target.retrieve("agent", "record-1")
 
@@ -155,8 +165,8 @@ def test_an_agent_without_records_finds_nothing(target: MemoryTarget) -> None:
     assert target.search("nobody", a_state(1), 5) == []
 
 
+@having(Capability.UPDATE)
 def test_storing_an_id_again_replaces_the_record(target: MemoryTarget) -> None:
-    needs(target, Capability.UPDATE)
     target.store(Record("agent", "one", state=a_state(1)))
     target.store(Record("agent", "two", state=a_state(2)))
 
@@ -169,8 +179,8 @@ def test_storing_an_id_again_replaces_the_record(target: MemoryTarget) -> None:
     assert target.search("agent", a_state(30), 1)[0].record_id == "one"
 
 
+@having(Capability.UPDATE, Capability.TIERS, Capability.COUNT)
 def test_storing_an_id_again_in_another_tier_leaves_one_record(target: MemoryTarget) -> None:
-    needs(target, Capability.UPDATE, Capability.TIERS, Capability.COUNT)
     target.store(a_record(1, tier="ltm"))
 
     target.store(a_record(1, tier="stm"))
@@ -178,8 +188,8 @@ def test_storing_an_id_again_in_another_tier_leaves_one_record(target: MemoryTar
     assert [target.count("agent", tier) for tier in TIERS] == [1, 0, 0]
 
 
+@having(Capability.AGENT_SCOPE)
 def test_one_agent_never_meets_the_records_of_another(target: MemoryTarget) -> None:
-    needs(target, Capability.AGENT_SCOPE)
     # Ids that a careless key would mix up.
     target.store(Record("a", "b:c", content="first", state=a_state(1)))
     target.store(Record("a:b", "c", content="second", state=a_state(1)))
@@ -192,8 +202,8 @@ def test_one_agent_never_meets_the_records_of_another(target: MemoryTarget) -> N
     assert [(hit.agent_id, hit.record_id) for hit in hits] == [("a", "b:c")]
 
 
+@having(Capability.DELETE)
 def test_a_deleted_record_is_gone_for_its_agent_alone(target: MemoryTarget) -> None:
-    needs(target, Capability.DELETE)
     for agent_id in ("one", "two"):
         target.store(a_record(1, agent_id))
 
@@ -205,8 +215,8 @@ def test_a_deleted_record_is_gone_for_its_agent_alone(target: MemoryTarget) -> N
     assert target.retrieve("two", "record-1") is not None
 
 
+@having(Capability.DELETE, Capability.COUNT)
 def test_a_deleted_record_is_not_counted(target: MemoryTarget) -> None:
-    needs(target, Capability.DELETE, Capability.COUNT)
     for number in range(3):
         target.store(a_record(number))
 
@@ -215,8 +225,8 @@ def test_a_deleted_record_is_not_counted(target: MemoryTarget) -> None:
     assert (target.count("agent"), target.count()) == (2, 2)
 
 
+@having(Capability.COUNT)
 def test_it_counts_by_agent_and_in_all(target: MemoryTarget) -> None:
-    needs(target, Capability.COUNT)
     for number in range(5):
         target.store(a_record(number, "one"))
     target.store(a_record(1, "two"))
@@ -227,8 +237,8 @@ def test_it_counts_by_agent_and_in_all(target: MemoryTarget) -> None:
     assert counts == [5, 1, 0, 6]
 
 
+@having(Capability.COUNT, Capability.TIERS)
 def test_it_counts_by_tier(target: MemoryTarget) -> None:
-    needs(target, Capability.COUNT, Capability.TIERS)
     for number, tier in enumerate(["stm", "im", "im", "ltm", "ltm", "ltm"]):
         target.store(a_record(number, "one" if number else "two", tier))
 
@@ -256,9 +266,9 @@ def test_every_stored_text_finds_itself_first(target: MemoryTarget) -> None:
     assert firsts == [text.replace(" ", "-") for text in texts]
 
 
+@having(Capability.VECTORS_IN)
 @pytest.mark.parametrize("k", [1, 3, 9, 20])
 def test_a_search_answers_with_the_k_nearest_best_first(target: MemoryTarget, k: int) -> None:
-    needs(target, Capability.VECTORS_IN)
     angles = [40, 10, 80, 20, 60, 0, 70, 30, 50]
     for angle in angles:
         target.store(Record("agent", str(angle), content=f"{angle}", vector=leaning(angle)))
@@ -269,8 +279,8 @@ def test_a_search_answers_with_the_k_nearest_best_first(target: MemoryTarget, k:
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
+@having(Capability.TIERS)
 def test_a_search_in_one_tier_finds_the_records_of_that_tier(target: MemoryTarget) -> None:
-    needs(target, Capability.TIERS)
     for number in range(9):
         target.store(a_record(number, tier=TIERS[number % 3]))
 
@@ -285,11 +295,11 @@ def test_a_search_in_one_tier_finds_the_records_of_that_tier(target: MemoryTarge
     assert len(everywhere) == 9
 
 
+@having(Capability.TRANSITION, Capability.COUNT)
 @pytest.mark.parametrize(("source", "destination"), [("stm", "im"), ("im", "ltm"), ("stm", "ltm")])
 def test_a_transition_conserves_the_records(
     target: MemoryTarget, source: str, destination: str
 ) -> None:
-    needs(target, Capability.TRANSITION, Capability.COUNT)
     for number in range(20):
         target.store(a_record(number, tier=source))
 
@@ -307,8 +317,8 @@ def test_a_transition_conserves_the_records(
         assert target.search("agent", a_state(number), 1)[0].record_id == f"record-{number}"
 
 
+@having(Capability.TRANSITION, Capability.COUNT)
 def test_a_transition_moves_the_least_important_records_first(target: MemoryTarget) -> None:
-    needs(target, Capability.TRANSITION, Capability.COUNT)
     for number, importance in enumerate([0.9, 0.1, 0.5, 0.2]):
         record_id = f"record-{number}"
         target.store(Record("agent", record_id, "x", importance=importance, tier="stm"))
@@ -319,8 +329,8 @@ def test_a_transition_moves_the_least_important_records_first(target: MemoryTarg
     assert tiers == ["stm", "im", "stm", "im"]
 
 
+@having(Capability.TRANSITION, Capability.COUNT)
 def test_a_transition_moves_exactly_the_named_records(target: MemoryTarget) -> None:
-    needs(target, Capability.TRANSITION, Capability.COUNT)
     for agent_id in ("one", "two"):
         for number in range(4):
             target.store(a_record(number, agent_id, "stm"))
@@ -350,11 +360,11 @@ def test_closing_what_was_never_opened_does_nothing(build: Callable[[], MemoryTa
     build().close()
 
 
+@having(Capability.PERSISTENT)
 def test_a_persistent_target_finds_its_records_when_opened_again(
     build: Callable[[], MemoryTarget],
 ) -> None:
     before = build()
-    needs(before, Capability.PERSISTENT)
     tiers = before.info().tiers or (None,)
     before.open()
     for number in range(9):
@@ -372,12 +382,11 @@ def test_a_persistent_target_finds_its_records_when_opened_again(
     after.close()
 
 
+@lacking(Capability.PERSISTENT)
 def test_a_target_that_is_not_persistent_starts_empty_again(
     build: Callable[[], MemoryTarget],
 ) -> None:
     target = build()
-    if Capability.PERSISTENT in target.info().capabilities:
-        pytest.skip(f"{target.info().name} keeps its records")
     target.open()
     target.store(a_record(1))
     target.close()
@@ -389,8 +398,8 @@ def test_a_target_that_is_not_persistent_starts_empty_again(
     target.close()
 
 
+@having(Capability.STORE_MANY)
 def test_a_bulk_store_answers_in_order_and_keeps_everything(target: MemoryTarget) -> None:
-    needs(target, Capability.STORE_MANY)
     records = [a_record(number, f"agent-{number % 3}") for number in (5, 3, 9, 1, 7)]
 
     stored_ids = target.store_many(records)
@@ -403,9 +412,8 @@ def test_a_bulk_store_answers_in_order_and_keeps_everything(target: MemoryTarget
         assert found.state == record.state
 
 
+@having(Capability.STORE_MANY)
 def test_a_bulk_store_takes_equal_contents_and_the_same_id_twice(target: MemoryTarget) -> None:
-    needs(target, Capability.STORE_MANY)
-
     target.store_many(
         [
             Record("agent", "one", content="same"),
@@ -422,9 +430,8 @@ def test_a_bulk_store_takes_equal_contents_and_the_same_id_twice(target: MemoryT
     assert len(target.search("agent", "same", 9)) == 3
 
 
+@having(Capability.THREAD_SAFE, Capability.READ_YOUR_WRITES)
 def test_four_threads_lose_nothing(target: MemoryTarget) -> None:
-    needs(target, Capability.THREAD_SAFE, Capability.READ_YOUR_WRITES)
-
     def work(worker: int) -> list[int]:
         wrong = []
         for number in range(worker, 200, 4):
@@ -454,21 +461,25 @@ UNSUPPORTED: dict[Capability, Callable[[MemoryTarget], object]] = {
 }
 
 
-@pytest.mark.parametrize("capability", UNSUPPORTED, ids=str)
+@pytest.mark.parametrize(
+    ("build", "capability"),
+    [
+        pytest.param(*one.values, capability, id=f"{one.id}-{capability}", marks=one.marks)
+        for one in TARGETS
+        for capability in UNSUPPORTED
+        if capability not in capabilities_of(one.values[0])
+    ],
+    indirect=["build"],
+)
 def test_what_a_target_does_not_say_it_can_it_refuses(
     target: MemoryTarget, capability: Capability
 ) -> None:
-    if capability in target.info().capabilities:
-        pytest.skip(f"{target.info().name} has {capability.value}")
-
     with pytest.raises(UnsupportedError, match=target.info().name):
         UNSUPPORTED[capability](target)
 
 
+@lacking(Capability.TIERS)
 def test_a_target_without_tiers_refuses_to_search_or_count_one(target: MemoryTarget) -> None:
-    if Capability.TIERS in target.info().capabilities:
-        pytest.skip(f"{target.info().name} has tiers")
-
     with pytest.raises(UnsupportedError, match=target.info().name):
         target.search("agent", a_state(1), 1, tier="stm")
     with pytest.raises(UnsupportedError, match=target.info().name):
