@@ -53,17 +53,24 @@ def create_file(path: Path, text: str) -> None:
     _write_and_rename(path.with_name(f".{path.name}.tmp"), path, text, replace=False)
 
 
-def replace_file(path: Path, text: str) -> None:
+def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
     """Write a file, in place of an older one if there is one; readers see the old or the new.
+
+    Args:
+        path: Where.
+        text: What.
+        mode: Who may do what with it, whatever the umask says; as the umask says if None.
 
     Raises:
         OSError: If it cannot be written; then the older one is still there.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    _write_and_rename(temporary, path, text, replace=True)
+    _write_and_rename(temporary, path, text, replace=True, mode=mode)
 
 
-def _write_and_rename(temporary: Path, path: Path, text: str, *, replace: bool) -> None:
+def _write_and_rename(
+    temporary: Path, path: Path, text: str, *, replace: bool, mode: int | None = None
+) -> None:
     # Not tempfile: its files are for the owner's eyes only, and stay so when renamed.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -71,6 +78,8 @@ def _write_and_rename(temporary: Path, path: Path, text: str, *, replace: bool) 
             # Only now: before we owned the name, another writer could still have renamed.
             if not replace and os.path.lexists(path):
                 raise FileExistsError(path)
+            if mode is not None:
+                os.fchmod(descriptor, mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

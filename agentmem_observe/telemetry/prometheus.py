@@ -38,14 +38,14 @@ def encode(families: Iterable[Family], format: Format) -> bytes:
         case Format.PROTOBUF:
             return encode_protobuf(families)
         case Format.OPENMETRICS:
-            return _openmetrics(_Page(families, extras=True), ALLOWUTF8)
+            return _openmetrics(Page(families, extras=True), ALLOWUTF8)
         case Format.TEXT:
-            return generate_text(_Page(families, extras=False))
+            return generate_text(Page(families, extras=False))
 
 
 # Its own annotations are missing. Our names need no escaping: to say so by ALLOWUTF8 spares a look
 # at each of their characters, a third of the time.
-_openmetrics: Callable[["_Page", str], bytes] = generate_openmetrics
+_openmetrics: Callable[["Page", str], bytes] = generate_openmetrics
 
 # Negotiation
 
@@ -141,14 +141,21 @@ _TEXT_TYPES = {
 _LES = [*map(repr, BOUNDS_SECONDS), "+Inf"]
 
 
-class _Page:
+class Page:
     """A collector, as prometheus_client's writers want it."""
 
     def __init__(self, families: Iterable[Family], *, extras: bool) -> None:
+        """Show families.
+
+        Args:
+            families: What to show, once.
+            extras: Whether to show what OpenMetrics alone has: exemplars and creation times.
+        """
         self._families = families
         self._extras = extras
 
     def collect(self) -> Iterator[TextMetric]:
+        """Yield the families in prometheus_client's form."""
         for family in self._families:
             metric = family.metric
             name = metric.name.removesuffix("_total")
