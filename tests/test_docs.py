@@ -120,7 +120,7 @@ def test_no_entry_is_about_a_command_or_option_that_does_not_exist():
     assert set(re.findall(r"^## `(.+)`$", text, re.MULTILINE)) == set(known)
     for path, command in known.items():
         entry = section(DOCS / "commands.md", f"## `{path}`")
-        named = set(re.findall(r"^\| `(--[\w-]+)", entry, re.MULTILINE))
+        named = set(re.findall(r"^\| `(--[\w.-]+)", entry, re.MULTILINE))
         assert named <= {option for one in command.params for option in one.opts}
 
 

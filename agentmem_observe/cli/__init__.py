@@ -16,6 +16,7 @@ from agentmem_observe.cli.lazy import load
 from agentmem_observe.errors import AgentMemObserveError, did_you_mean
 
 VERBS = {
+    "backfill": "agentmem_observe.cli.backfill:backfill",
     "list": "agentmem_observe.cli.list:list_benchmarks",
     "results": "agentmem_observe.cli.results:results",
     "run": "agentmem_observe.cli.run:run",
@@ -25,6 +26,7 @@ VERBS = {
 _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 SUMMARIES = {
+    "backfill": "Turn result files into blocks of Prometheus.",
     "list": "List the benchmarks, their parameters and defaults.",
     "results": "Look at result files.",
     "run": "Run benchmarks and save a result file for each.",
