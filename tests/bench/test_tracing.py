@@ -1,6 +1,7 @@
 """Spans of a run, as its worker makes and sends them: on a virtual clock, and in real workers."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from agentmem_observe.bench import collector, operation_spans, tracing
+from agentmem_observe.bench import collector, tracing
 from agentmem_observe.bench.context import Bench
 from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.operation_spans import Anchor, Subject, record_count
@@ -32,6 +33,7 @@ from agentmem_observe.telemetry.catalog import OPERATION_LATENCY, OPERATION_SERV
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.spans import SpanData, Traces
 from agentmem_observe.telemetry.tracing import Tracing
+from agentmem_observe.workload.arrivals import Constant
 from agentmem_observe.workload.driver import DriverOptions
 from agentmem_observe.workload.operations import Content, Operation, repeat
 
@@ -177,6 +179,39 @@ def test_a_sampled_operations_span_has_its_clock_readings_and_what_is_known_of_i
         "agentmem.selection": "sampled",
         "agentmem.operation.latency": pytest.approx(0.1),
     }
+
+
+def test_in_an_open_loop_a_span_begins_when_its_operation_is_sent(worker: Worker) -> None:
+    operation = Operation("create_memory", worker.take(1.5))
+    began = worker.clock.now_ns()
+
+    worker.bench.open_loop(repeat(operation, 3), Constant(1, 3))
+
+    spans = worker.spans()
+    (loop,) = named(spans, "measure")
+    seconds = [
+        (
+            (span.start_ns - loop.start_ns) * 1e-9,
+            (span.end_ns - loop.start_ns) * 1e-9,
+            span.attributes[semconv.LATENCY],
+        )
+        for span in sorted(named(spans, "create_memory"), key=lambda span: span.start_ns)
+    ]
+    assert worker.clock.now_ns() - began == 4_500 * MS
+    assert seconds == [
+        pytest.approx(row) for row in [(0.0, 1.5, 1.5), (1.5, 3.0, 2.0), (3.0, 4.5, 2.5)]
+    ]
+
+
+def test_a_sampled_operation_that_is_not_due_yet_begins_when_it_is(worker: Worker) -> None:
+    operation = Operation("create_memory", worker.take(0.1))
+
+    worker.bench.open_loop(repeat(operation, 2), Constant(1, 2))
+
+    spans = worker.spans()
+    (loop,) = named(spans, "measure")
+    sampled = named(spans, "create_memory", "sampled")
+    assert [span.start_ns - loop.start_ns for span in sampled] == [0, 1_000 * MS]
 
 
 def test_the_targets_own_spans_are_parts_of_a_sampled_operation_and_of_none_else(
@@ -361,18 +396,23 @@ def test_samples_and_steps_of_a_run_are_bounded(
     assert named(spans, "create_memory", "slowest")[-1].parent_id == RUN_ID
 
 
-def test_a_forked_copy_sends_and_samples_nothing(
+def test_a_forked_copy_samples_keeps_and_sends_nothing(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker.loop(worker.take(0.1), 1)
-    sent = len(worker.sent)
+    operation = Operation("create_memory", worker.take(0.1))
 
-    for module in (collector, operation_spans, tracing):
-        monkeypatch.setattr(module.os, "getpid", lambda: -1)
-    worker.loop(worker.take(0.1), 1)
-    worker.run.end()
+    with monkeypatch.context() as child:
+        child.setattr("os.getpid", lambda: -1)
+        worker.run.phase("in the child")
+        worker.loop(operation.call, 1)
+        sampled = worker.run.operations.begin(operation, 0)
+        worker.run.phase("in both")
+        worker.run.flush()
 
-    assert len(worker.sent) == sent
+    assert sampled is None
+    assert worker.sent == []
+    phases = named(worker.spans(), "phase")
+    assert [phase.attributes[semconv.PHASE] for phase in phases] == ["in both"]
 
 
 def test_whatever_a_target_writes_into_its_spans_can_be_sent(worker: Worker) -> None:
@@ -491,6 +531,7 @@ def make():
 
 SUITE = """
 import os, sys
+from concurrent.futures import ThreadPoolExecutor  # which a forked child must not find locked
 from agentmem_observe.bench.isolation import in_child
 
 def benchmark_stores(bench):
@@ -521,7 +562,7 @@ class Command:
         suite.mkdir()
         (suite / "own.py").write_text(SUITE)
         (tmp_path / "own_traced_target.py").write_text(OWN_TARGET)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
         self.registry = MetricRegistry()
         self.exporter = InMemorySpanExporter()
         self.tracing = Tracing(
