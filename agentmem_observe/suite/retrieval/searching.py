@@ -31,7 +31,7 @@ from agentmem_observe.suite.retrieval.collection import (
 )
 from agentmem_observe.targets.base import Capability, MemoryTarget
 from agentmem_observe.workload.arrivals import Arrivals
-from agentmem_observe.workload.operations import Operation, Script
+from agentmem_observe.workload.operations import Content, Operation, Script
 from agentmem_observe.workload.vectors import DIMENSIONS
 
 NEEDED = (Capability.SEARCH, Capability.CALLER_IDS, Capability.READ_YOUR_WRITES)
@@ -125,7 +125,11 @@ class Case(Generic[SomeCollection]):
                 worst = max(worst, collection.judge(query, hits, k, scope))
             return worst
 
-        return Operation("search_memory", send, check, scope.tier)
+        def content(number: int, _: object) -> Content:
+            asked, _vector = queries[number * size % count]
+            return Content("" if asked is None else str(asked))
+
+        return Operation("search_memory", send, check, scope.tier, content)
 
 
 def collect(bench: Bench, count: int, query_count: int) -> Collection:
