@@ -52,7 +52,11 @@ LABELS: Final = {
         Label("type", "agentmem.type", "voluntary or involuntary switch; minor or major fault."),
         Label("probe", "agentmem.probe", "What observes."),
         Label("metric", "agentmem.metric", "Name of a metric."),
-        Label("exporter", "agentmem.exporter", "otlp_spans, otlp_metrics or pushgateway."),
+        Label(
+            "exporter",
+            "agentmem.exporter",
+            "otlp, otlp_file or console, each with _spans or _metrics; or pushgateway.",
+        ),
         Label("result", "agentmem.result", "sent, failed or dropped."),
         Label("version", "service.version", "Of agentmem-observe."),
         Label("commit", "vcs.ref.head.revision", "Commit of the code that was run, or empty."),
