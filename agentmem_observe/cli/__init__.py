@@ -5,6 +5,7 @@ performance regression and nothing else.
 """
 
 import errno
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import click
 
 from agentmem_observe import __version__
 from agentmem_observe.cli.lazy import load
+from agentmem_observe.cli.logs import Log
 from agentmem_observe.errors import AgentMemObserveError, did_you_mean
 
 VERBS = {
@@ -73,17 +75,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    log = Log()
     try:
-        code = cli.main(arguments, prog_name="agentmem-observe", standalone_mode=False)
+        return _main(arguments, log)
+    finally:
+        log.close()
+
+
+def _main(arguments: Sequence[str] | None, log: Log) -> int:
+    try:
+        code = cli.main(arguments, prog_name="agentmem-observe", standalone_mode=False, obj=log)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:  # click exits with 2 here: that is taken
-        error.show()
+        if log.is_json:
+            log.fail(error.format_message(), type(error).__name__)
+        else:
+            error.show()
         return 1
     except click.Abort:
-        click.echo("Interrupted.", err=True)
+        log.say("command_interrupted", "Interrupted.", level=logging.WARNING)
         return 1
     except AgentMemObserveError as error:
-        click.echo(f"Error: {error}", err=True)
+        log.fail(str(error), type(error).__name__)
         return error.exit_code
     except BrokenPipeError:  # whoever read our output has had enough, as `head` does
         _forget_standard_output()
@@ -92,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in _OUTPUT_FAILURES or error.filename is not None:
             raise
         _forget_standard_output()
-        click.echo(f"Error: standard output cannot be written: {error.strerror}", err=True)
+        log.fail(f"standard output cannot be written: {error.strerror}", type(error).__name__)
         return 1
 
 

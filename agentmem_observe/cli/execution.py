@@ -1,10 +1,11 @@
 """What ``agentmem-observe run`` does, once its options are read."""
 
 import json
+import logging
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,9 +21,11 @@ from agentmem_observe.bench.discover import (
     standard_suite,
 )
 from agentmem_observe.bench.observers import Observers
-from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
+from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.target_check import check_target
+from agentmem_observe.cli.events import Events
 from agentmem_observe.cli.exporting import Destinations, exporting
+from agentmem_observe.cli.logs import log_of
 from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
 from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
@@ -82,7 +85,7 @@ def execute(
     destinations = Destinations(push_gateway=push_gateway, otlp_file=otlp_file, listen=listen)
     with (
         exporting("run", redact(target), destinations) as exports_of_runs,
-        progress_display(len(chosen), warnings="json" in exports) as display,
+        _display(len(chosen), exports) as display,
     ):
         runner = BenchmarkRunner(
             config,
@@ -100,9 +103,14 @@ def execute(
         for result in results:
             render_result(result)
     if runner.stopped:
-        click.echo(f"Interrupted. Kept {len(paths)} of {len(chosen)} results:", err=True)
-        for path in paths:
-            click.echo(f"  {path}", err=True)
+        kept = f"Interrupted. Kept {len(paths)} of {len(chosen)} results:"
+        log_of().say(
+            "command_interrupted",
+            "\n  ".join([kept, *paths]),
+            level=logging.WARNING,
+            total=len(chosen),
+            kept=len(paths),
+        )
         return 1
     failed = [result for result in results if result["metadata"]["status"] == "failed"]
     return 1 if failed else 0
@@ -159,6 +167,13 @@ def _refuse_target(target: str, time_limit_seconds: float) -> None:
             build_target(target, Path(directory))
         else:
             check_target(target, time_limit_seconds=time_limit_seconds)
+
+
+def _display(total: int, exports: Sequence[str]) -> AbstractContextManager[Observer]:
+    log = log_of()
+    if log.is_json:
+        return nullcontext(Events(log, total))
+    return progress_display(total, warnings="json" in exports)
 
 
 @contextmanager

@@ -6,11 +6,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from agentmem_observe.bench.observers import Publisher
 from agentmem_observe.bench.runner import Observer
 from agentmem_observe.cli.lazy import load
+from agentmem_observe.cli.logs import log_of
 from agentmem_observe.telemetry.otel_environment import wants_otlp
 from agentmem_observe.telemetry.otlp_start import start_otlp
 from agentmem_observe.telemetry.own_process import watch_own_process
@@ -75,13 +74,13 @@ def exporting(command: str, target: str, destinations: Destinations) -> Iterator
         if destinations.listen is not None:
             endpoint = load("agentmem_observe.telemetry.endpoint:MetricsEndpoint")
             server = stack.enter_context(endpoint(registry, *destinations.listen))
-            click.echo(f"Serving {server.url}/metrics", err=True)
+            log_of().say("serving", f"Serving {server.url}/metrics", url=f"{server.url}/metrics")
         if (url := destinations.push_gateway) is not None:
             push = load("agentmem_observe.telemetry.pushgateway:push_metrics")
             stack.callback(lambda: push(registry, url))
         if (path := destinations.textfile) is not None:
             write = load("agentmem_observe.telemetry.textfile:write_textfile")
-            stack.callback(lambda: click.echo(f"Wrote {write(registry, path)}", err=True))
+            stack.callback(lambda: _wrote(write(registry, path)))
         yield Exports((Publisher(RunMetrics(registry), target),), tracing)
 
 
@@ -93,7 +92,7 @@ def _send_otlp(
     if session is None:
         return None
     if file is not None:
-        stack.callback(click.echo, f"Wrote {file}", err=True)
+        stack.callback(_wrote, file)
     stack.enter_context(session)
     if session.span_processor is None:
         return None
@@ -101,5 +100,10 @@ def _send_otlp(
         session.resource, session.span_processor, registry=registry
     )
     stack.enter_context(tracing.command(command))
+    log_of().current_span = load("agentmem_observe.telemetry.tracing:current_span_ids")
     made: RunTracing = tracing
     return made
+
+
+def _wrote(file: Path) -> None:
+    log_of().say("file_written", f"Wrote {file}", path=str(file))

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -88,24 +89,89 @@ def outcome_lines(
     return lines
 
 
-class _Counting(Observer):
+class Counting(Observer):
     """Knows how many runs have ended; they end in threads of their own."""
 
-    def __init__(self, total: int, *, warnings: bool) -> None:
-        self._total = total
-        self._warnings = warnings
+    def __init__(self, total: int) -> None:
+        """Begin with none.
+
+        Args:
+            total: How many benchmarks will run.
+        """
+        self.total = total
         self._ended = 0
         self._lock = threading.Lock()
 
-    def outcome(self, path: str, result: Mapping[str, Any]) -> list[str]:
-        """Count one more and return what there is to say of it."""
+    def count(self) -> int:
+        """Count one more and return how many that are."""
         with self._lock:
             self._ended += 1
-            number = f"[{self._ended}/{self._total}]"
+            return self._ended
+
+    def numbered(self, number: int) -> str:
+        """Return how people are told which run it was.
+
+        Examples:
+            >>> Counting(8).numbered(3)
+            '[3/8]'
+        """
+        return f"[{number}/{self.total}]"
+
+
+class _Telling(Counting):
+    """Tells people; what there is to say depends on what else they will see."""
+
+    def __init__(self, total: int, *, warnings: bool) -> None:
+        super().__init__(total)
+        self._warnings = warnings
+
+    def outcome(self, path: str, result: Mapping[str, Any]) -> list[str]:
+        """Count one more and return what there is to say of it."""
+        number = self.numbered(self.count())
         return outcome_lines(path, result, number, warnings=self._warnings)
 
 
-class Bars(_Counting):
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a run is; as a text it is a sentence for people.
+
+    Attributes:
+        share: Of its work, from 0 to 1.
+        left_seconds: What the rest may take; None while that cannot be said.
+        phase: What it is doing, or "".
+    """
+
+    share: float
+    left_seconds: float | None
+    phase: str
+
+    def __str__(self) -> str:
+        left = ""
+        if self.left_seconds is not None:
+            left = f", about {format_seconds(self.left_seconds)} left"
+        phase = f" ({self.phase})" if self.phase else ""
+        return f"{self.share:.0%}{left}{phase}"
+
+
+class Pace:
+    """Says how far a run is, at most every few seconds."""
+
+    def __init__(self) -> None:
+        """Begin with the run."""
+        self._began = self._said = time.monotonic()
+
+    def standing(self, progress: Progress) -> Standing | None:
+        """Return what is to be said of a progress; None if nothing, or not yet."""
+        now = time.monotonic()
+        if now - self._said < _LINE_EVERY_SECONDS or not progress.total:
+            return None
+        self._said = now
+        share = min(1.0, progress.done / progress.total)
+        left = (now - self._began) * (1 / share - 1) if share > 0 else None
+        return Standing(share, left, progress.phase.strip())
+
+
+class Bars(_Telling):
     """One bar per run, on a terminal."""
 
     def __init__(self, display: RichProgress, total: int, *, warnings: bool) -> None:
@@ -139,7 +205,7 @@ class _Bar(Listener):
         )
 
 
-class Lines(_Counting):
+class Lines(_Telling):
     """A line now and then, for logs and pipes."""
 
     def started(self, benchmark: Benchmark) -> Listener:
@@ -155,20 +221,11 @@ class Lines(_Counting):
 class _Line(Listener):
     def __init__(self, name: str) -> None:
         self._name = name
-        self._began = self._said = time.monotonic()
+        self._pace = Pace()
 
     def progressed(self, progress: Progress) -> None:
-        """Say how far it is and how long it may take, at most every few seconds."""
-        now = time.monotonic()
-        if now - self._said < _LINE_EVERY_SECONDS or not progress.total:
-            return
-        self._said = now
-        share = min(1.0, progress.done / progress.total)
-        left = ""
-        if share > 0:
-            left = f", about {format_seconds((now - self._began) * (1 / share - 1))} left"
-        phase = f" ({progress.phase.strip()})" if progress.phase else ""
-        _say(f"{self._name}: {share:.0%}{left}{phase}")
+        if standing := self._pace.standing(progress):
+            _say(f"{self._name}: {standing}")
 
 
 def _say(text: str) -> None:

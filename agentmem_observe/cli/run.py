@@ -8,6 +8,7 @@ import click
 
 from agentmem_observe.cli.addresses import listen_address
 from agentmem_observe.cli.lazy import load
+from agentmem_observe.cli.logs import choose_format
 
 
 @click.command()
@@ -96,6 +97,16 @@ from agentmem_observe.cli.lazy import load
     callback=listen_address,
     metavar="HOST:PORT",
     help="Serve /metrics while it runs; port 0 takes a free one.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    is_eager=True,
+    expose_value=False,
+    callback=choose_format,
+    help="How to say on standard error what happens; json: one object per line.",
 )
 def run(**options: Any) -> int:
     """Run benchmarks, each in a fresh process, and save a result file for every one.

@@ -36,6 +36,14 @@ SCOPE = "agentmem_observe"
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
+def current_span_ids() -> tuple[str, str] | None:
+    """Return trace id and span id of the thread's current span, as hexadecimal digits, if any."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return None
+    return trace.format_trace_id(context.trace_id), trace.format_span_id(context.span_id)
+
+
 class Tracing(RunTracing):
     """Hands every span of this process and its workers to one processor; any thread may call.
 

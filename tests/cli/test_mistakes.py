@@ -11,7 +11,7 @@ MISTAKES = {
     "flag": (["run", "--catgory", "storage"], ["'--catgory'", "'--category'"]),
     "flag of the program": (["--versoin"], ["'--versoin'", "'--version'"]),
     "command": (["runn"], ["'runn'", "did you mean 'run'?"]),
-    "command far from all": (["xyz"], ["'xyz'", "known: list, results, run"]),
+    "command far from all": (["xyz"], ["'xyz'", "known: backfill, list, results, run"]),
     "subcommand": (["results", "lst"], ["'lst'", "'list'"]),
     "category": (["run", "--category", "storge"], ["'storge'", "did you mean 'storage'?"]),
     "category to list": (["list", "--category", "slef"], ["'slef'", "did you mean 'self'?"]),
