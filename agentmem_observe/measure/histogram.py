@@ -273,8 +273,8 @@ class Histogram:
     def cumulative_at(self, bounds_seconds: Iterable[float]) -> list[int]:
         """Return how many values do not exceed each bound: the counts of classic ``le`` buckets.
 
-        A bound is moved to the nearest bucket bound, at the most 0.272 % away. Bounds that are
-        powers of two seconds, below the minimum or at least the maximum give exact counts.
+        A bound is moved to the nearest bucket bound, at the most 0.272 % away, whatever was
+        recorded: so a count never falls when more is. Powers of two seconds give exact counts.
 
         Args:
             bounds_seconds: Upper bounds in seconds; infinity is allowed.
@@ -382,14 +382,14 @@ class Histogram:
     def _count_up_to(self, bound: float, cumulative: Int64Array) -> int:
         if math.isnan(bound):
             raise ValueError(f"a bucket's bound must be a number of seconds, not {bound!r}")
-        if not self.count or bound < self.min_seconds:
-            return 0
-        if bound >= self.max_seconds:
+        if bound == math.inf:
             return self.count
-        index = round(math.log2(bound) * _PER_DOUBLING) if bound > 0 else -math.inf
-        if index < self._offset:
+        if bound <= 0:
+            return self.zero_count if bound == 0 else 0
+        place = round(math.log2(bound) * _PER_DOUBLING) - self._offset
+        if place < 0 or not cumulative.size:
             return self.zero_count
-        return int(cumulative[min(int(index) - self._offset, cumulative.size - 1)])
+        return int(cumulative[min(place, cumulative.size - 1)])
 
     def _content(self) -> _Content:
         filled = np.flatnonzero(self._counts)

@@ -19,7 +19,6 @@ BOUNDS_SECONDS: Final = (
 )
 """Inclusive upper bounds from 1 µs to 100 s, three per decade; the last bucket is +Inf's."""
 
-_BOUNDS = np.array(BOUNDS_SECONDS)
 _BOUND_INDICES = np.array([round(math.log2(bound) * 2**SCHEMA) for bound in BOUNDS_SECONDS])
 _COARSER = SCHEMA - EXPORT_SCHEMA  # halvings of the resolution on the way out
 
@@ -71,18 +70,12 @@ class HistogramStack:
         Returns:
             What `Histogram.cumulative_at` says, int64, shape (histograms, bounds).
         """
-        rows = self._histograms
-        zeros = np.array([each.zero_count for each in rows])[:, None]
-        totals = np.array([each.count for each in rows])[:, None]
-        shortest = np.array([each.min_seconds for each in rows])[:, None]
-        longest = np.array([each.max_seconds for each in rows])[:, None]
+        zeros = np.array([each.zero_count for each in self._histograms])[:, None]
         passed = np.clip(_BOUND_INDICES - self._offsets[:, None] + 1, 0, self._sizes[:, None])
         starts = self._starts[:, None]
         cumulative = np.concatenate(([0], np.cumsum(self._counts)))
-        counts = zeros + cumulative[starts + passed] - cumulative[starts]
-        counts = np.where(shortest > _BOUNDS, 0, counts)
-        found: Int64Array = np.where(longest <= _BOUNDS, totals, counts)
-        return found
+        counts: Int64Array = zeros + cumulative[starts + passed] - cumulative[starts]
+        return counts
 
     def native(self) -> NativeBuckets:
         """Return the filled buckets at the resolution of exports."""

@@ -26,9 +26,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from agentmem_observe import __version__
-from agentmem_observe.measure.histogram import SCHEMA, Histogram
+from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.model import Int64Array
-from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS
+from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS, HistogramStack
 from agentmem_observe.telemetry.catalog import LABELS, Kind, Metric
 from agentmem_observe.telemetry.registry import Family, Sample
 
@@ -36,7 +36,6 @@ ERROR_TYPE: Final = "error.type"
 
 _ERROR = "error:"
 _SCOPE = InstrumentationScope("agentmem_observe", __version__)
-_BOUND_INDICES = np.rint(np.log2(BOUNDS_SECONDS) * 2**SCHEMA).astype(np.int64)
 _NO_BUCKETS = Buckets(0, [])
 
 _Series = tuple[str, tuple[str, ...]]  # name of the metric, values of its labels
@@ -218,15 +217,9 @@ def _extremes(value: Histogram, before: Sample | None) -> tuple[float | None, fl
 
 
 def _classic(histogram: Histogram) -> Int64Array:
-    """Return the counts of the classic buckets.
-
-    By bucket index alone, unlike `Histogram.cumulative_at`: that one is exact beyond the minimum
-    and maximum, so a bucket can lose values when those move, and a count must never fall.
-    """
-    buckets = histogram.downscaled(SCHEMA)
-    upto = histogram.zero_count + np.concatenate(([0], np.cumsum(buckets.counts)))
-    places = np.clip(_BOUND_INDICES - buckets.offset + 1, 0, buckets.counts.size)
-    counts: Int64Array = np.diff(upto[places], prepend=0, append=histogram.count)
+    """Return the counts of the classic buckets, each on its own."""
+    (upto,) = HistogramStack([histogram]).classic()
+    counts: Int64Array = np.diff(upto, prepend=0, append=histogram.count)
     return counts
 
 

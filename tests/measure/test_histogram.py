@@ -349,12 +349,24 @@ def test_classic_counts_never_fall_and_infinity_counts_all(values, bounds):
     assert counts[-1] == len(values)
 
 
-def test_classic_counts_are_exact_at_powers_of_two_and_outside_the_range():
+def test_classic_counts_are_exact_at_powers_of_two():
     histogram = recorded(0, 500_000_000, 500_000_001, 3_000_000_000)
 
-    counts = histogram.cumulative_at([-1.0, 0.0, 1e-9, 0.25, 0.5, 2.0, 3.0])
+    counts = histogram.cumulative_at([-1.0, 0.0, 1e-9, 0.25, 0.5, 2.0, 4.0])
 
     assert counts == [0, 1, 1, 1, 2, 3, 4]
+
+
+def test_a_classic_count_never_falls_when_more_is_recorded():
+    bounds = [mantissa * 10.0**exponent for exponent in range(-6, 2) for mantissa in (1, 2.5, 5)]
+
+    for bound in bounds:
+        histogram = recorded(round(bound * 1e9))
+        (before,) = histogram.cumulative_at([bound])
+        histogram.merge(recorded(round(bound * 4e9)))
+        histogram.merge(recorded(round(bound * 0.2e9)))
+        (after,) = histogram.cumulative_at([bound])
+        assert after == before + 1
 
 
 def test_classic_counts_of_an_empty_histogram_are_zero():
