@@ -25,6 +25,7 @@ from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.target_check import check_target
 from agentmem_observe.cli.events import Events
 from agentmem_observe.cli.exporting import Destinations, exporting
+from agentmem_observe.cli.exports import Export
 from agentmem_observe.cli.logs import log_of
 from agentmem_observe.cli.progress import progress_display
 from agentmem_observe.cli.render import render_result
@@ -52,7 +53,7 @@ def execute(
     workers: int | None,
     seed: int,
     timeout: float,
-    exports: tuple[str, ...],
+    exports: tuple[Export, ...],
     push_gateway: str | None,
     otlp_file: Path | None,
     listen: tuple[str, int] | None,
@@ -82,26 +83,22 @@ def execute(
     )
     store = BenchmarkResults(config.output_dir)
     store.prepare()
-    destinations = Destinations(push_gateway=push_gateway, otlp_file=otlp_file, listen=listen)
-    with (
-        exporting("run", redact(target), destinations) as exports_of_runs,
-        _display(len(chosen), exports) as display,
-    ):
-        runner = BenchmarkRunner(
-            config,
-            store,
-            options=options,
-            observer=Observers([display, *exports_of_runs.observers]),
-            tracing=exports_of_runs.tracing,
-        )
-        with _stop_on_signals(runner):
-            paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
-    results = [store.load_result(path) for path in paths]
-    if "json" in exports:
-        click.echo(json.dumps(results, indent=2))
-    else:
-        for result in results:
-            render_result(result)
+    destinations = Destinations(_textfile(exports), push_gateway, otlp_file, listen)
+    as_json = Export("json") in exports
+    # Results are printed before the last is sent: a gateway that is down must not cost them.
+    with exporting("run", redact(target), destinations) as exports_of_runs:
+        with _display(len(chosen), warnings=as_json) as display:
+            runner = BenchmarkRunner(
+                config,
+                store,
+                options=options,
+                observer=Observers([display, *exports_of_runs.observers]),
+                tracing=exports_of_runs.tracing,
+            )
+            with _stop_on_signals(runner):
+                paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
+        results = [store.load_result(path) for path in paths]
+        _print(results, as_json=as_json)
     if runner.stopped:
         kept = f"Interrupted. Kept {len(paths)} of {len(chosen)} results:"
         log_of().say(
@@ -169,11 +166,29 @@ def _refuse_target(target: str, time_limit_seconds: float) -> None:
             check_target(target, time_limit_seconds=time_limit_seconds)
 
 
-def _display(total: int, exports: Sequence[str]) -> AbstractContextManager[Observer]:
+def _textfile(exports: Sequence[Export]) -> Path | None:
+    """Return the file that metrics go to, if they do."""
+    files = [export.file for export in exports if export.file is not None]
+    if len(files) > 1:
+        raise UsageError(
+            f"--export prometheus={files[0]} and prometheus={files[1]}: name one file"
+        )
+    return files[0] if files else None
+
+
+def _display(total: int, *, warnings: bool) -> AbstractContextManager[Observer]:
     log = log_of()
     if log.is_json:
         return nullcontext(Events(log, total))
-    return progress_display(total, warnings="json" in exports)
+    return progress_display(total, warnings=warnings)
+
+
+def _print(results: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(results, indent=2))
+        return
+    for result in results:
+        render_result(result)
 
 
 @contextmanager

@@ -67,6 +67,7 @@ def exporting(command: str, target: str, destinations: Destinations) -> Iterator
     if not destinations:
         yield Exports()
         return
+    _refuse_early(destinations)
     registry = MetricRegistry()
     watch_own_process(registry)
     with ExitStack() as stack:
@@ -82,6 +83,14 @@ def exporting(command: str, target: str, destinations: Destinations) -> Iterator
             write = load("agentmem_observe.telemetry.textfile:write_textfile")
             stack.callback(lambda: _wrote(write(registry, path)))
         yield Exports((Publisher(RunMetrics(registry), target),), tracing)
+
+
+def _refuse_early(destinations: Destinations) -> None:
+    """Refuse what could not be used at the end, before it costs a run."""
+    if destinations.push_gateway is not None:
+        load("agentmem_observe.telemetry.pushgateway:Gateway").parse(destinations.push_gateway)
+    if destinations.textfile is not None:
+        load("agentmem_observe.telemetry.textfile:check_textfile")(destinations.textfile)
 
 
 def _send_otlp(

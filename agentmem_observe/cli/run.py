@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from agentmem_observe.cli.addresses import listen_address
+from agentmem_observe.cli.exports import METAVAR, parse_export
 from agentmem_observe.cli.lazy import load
 from agentmem_observe.cli.logs import choose_format
 
@@ -77,8 +78,10 @@ from agentmem_observe.cli.logs import choose_format
     "--export",
     "exports",
     multiple=True,
-    type=click.Choice(["json"]),
-    help="json: print the results as one JSON array on standard output.",
+    type=parse_export,
+    metavar=METAVAR,
+    help="json: print the results as one JSON array on standard output; prometheus: write the "
+    "metrics to FILE for node_exporter's textfile collector.",
 )
 @click.option(
     "--push-gateway",
