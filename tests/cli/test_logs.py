@@ -96,15 +96,16 @@ def test_lines_carry_the_span_that_is_current_where_they_are_said(log, stream):
     assert (inside["trace_id"], inside["span_id"]) == (TRACE, SPAN)
 
 
-def test_a_warning_of_python_takes_the_same_form(log, stream):
+def test_a_warning_of_python_takes_the_same_form(capsys):
+    log = Log()
+
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        # As at the start of a program: pytest records warnings instead of showing them.
-        logging.captureWarnings(False)
-        logging.captureWarnings(True)
+        log.use_json()  # in here: whoever catches warnings restores how they are shown
         warnings.warn("it will rain", DeprecationWarning, stacklevel=1)
+        log.close()
 
-    (line,) = said(stream.getvalue())
+    (line,) = said(capsys.readouterr().err)
     assert (line["level"], line["event"]) == ("warning", "python_warning")
     assert "DeprecationWarning: it will rain" in line["message"]
 
