@@ -16,7 +16,7 @@ from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.telemetry.history import History
 
 PERIOD_MS: Final = 64_800_000
-"""18 h, the longest blocks of less than a day: promtool reads a text again for each of its blocks."""
+"""18 h, what promtool makes blocks of: it reads a whole text again for each block in it."""
 
 LARGEST_BYTES: Final = 32 * 2**20
 """A result file has some 100 kB; reading a larger one than this would take gigabytes."""
