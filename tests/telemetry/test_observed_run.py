@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,26 @@ def benchmark_watched(bench):
 
 @dataclass(frozen=True)
 class Watched:
-    """Two servers that scraped the run before it ended, its result, and its spans' ids."""
+    """Two servers that scraped the run before it ended, its result, and its spans' ids.
+
+    Once a target is gone its series are stale: what is asked for is how they were at a time.
+    """
 
     native: Any
     classic: Any
     result: dict[str, Any]
     spans: set[tuple[str, str]]
+    at_seconds: float
+
+    def native_value(self, promql: str) -> float:
+        return self._only(self.native, promql)
+
+    def classic_value(self, promql: str) -> float:
+        return self._only(self.classic, promql)
+
+    def _only(self, server: Any, promql: str) -> float:
+        ((_, value),) = server.query(promql, time=self.at_seconds)
+        return value
 
     @property
     def histogram(self) -> Histogram:
@@ -73,10 +88,11 @@ def watched(start_prometheus, tmp_path_factory) -> Watched:
             for server in (native, classic):
                 all_told = f"agentmem_operations_total == {OPERATIONS}"
                 server.until(lambda server=server, query=all_told: server.query(query))
+            at_seconds = time.time()
         (result,) = json.loads(process.stdout.read())
         process.stderr.read()
     assert process.returncode == 0
-    return Watched(native, classic, result, span_ids(spans))
+    return Watched(native, classic, result, span_ids(spans), at_seconds)
 
 
 def span_ids(file: Path) -> set[tuple[str, str]]:
@@ -90,16 +106,11 @@ def span_ids(file: Path) -> set[tuple[str, str]]:
     }
 
 
-def only(server, promql: str) -> float:
-    ((_, value),) = server.query(promql)
-    return value
-
-
 @pytest.mark.parametrize("percentile", ["p50", "p95", "p99"])
 def test_a_native_quantile_is_the_percentile_of_the_result(watched, percentile):
     quantile = int(percentile.removeprefix("p")) / 100
 
-    found = only(watched.native, f"histogram_quantile({quantile}, {NAME})")
+    found = watched.native_value(f"histogram_quantile({quantile}, {NAME})")
 
     expected = watched.result["results"][f"service_time_{percentile}_seconds"]
     assert found == pytest.approx(expected, rel=0.011)
@@ -109,7 +120,7 @@ def test_a_native_quantile_is_the_percentile_of_the_result(watched, percentile):
 def test_a_classic_quantile_is_in_the_bucket_of_the_percentile(watched, percentile):
     quantile = int(percentile.removeprefix("p")) / 100
 
-    found = only(watched.classic, f"histogram_quantile({quantile}, {NAME}_bucket)")
+    found = watched.classic_value(f"histogram_quantile({quantile}, {NAME}_bucket)")
 
     expected = watched.result["results"][f"service_time_{percentile}_seconds"]
     assert bucket_of(found) == bucket_of(expected)
@@ -117,10 +128,10 @@ def test_a_classic_quantile_is_in_the_bucket_of_the_percentile(watched, percenti
 
 def test_counts_and_sums_are_those_of_the_result(watched):
     assert watched.histogram.count == OPERATIONS
-    assert only(watched.native, f"histogram_count({NAME})") == OPERATIONS
-    assert only(watched.native, f"histogram_sum({NAME})") == watched.histogram.sum_seconds
-    assert only(watched.classic, f"{NAME}_count") == OPERATIONS
-    assert only(watched.classic, f"{NAME}_sum") == watched.histogram.sum_seconds
+    assert watched.native_value(f"histogram_count({NAME})") == OPERATIONS
+    assert watched.native_value(f"histogram_sum({NAME})") == watched.histogram.sum_seconds
+    assert watched.classic_value(f"{NAME}_count") == OPERATIONS
+    assert watched.classic_value(f"{NAME}_sum") == watched.histogram.sum_seconds
 
 
 def test_the_trace_of_an_exemplar_was_exported(watched):
@@ -135,6 +146,6 @@ def test_the_trace_of_an_exemplar_was_exported(watched):
 
 
 def test_the_run_shows_its_process_and_progress(watched):
-    assert only(watched.classic, "agentmem_benchmark_running") == 1
-    assert only(watched.classic, "agentmem_process_resident_memory_bytes") > 10_000_000
-    assert only(watched.classic, 'sum(agentmem_memory_records{target="embedded"})') == OPERATIONS
+    assert watched.classic_value("agentmem_benchmark_running") == 1
+    assert watched.classic_value("agentmem_process_resident_memory_bytes") > 10_000_000
+    assert watched.classic_value('sum(agentmem_memory_records{target="embedded"})') == OPERATIONS
