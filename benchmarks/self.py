@@ -143,13 +143,17 @@ def benchmark_leak_detection(
 
 
 def benchmark_export_overhead(
-    bench: Bench, operations: int = 2_000_000, rounds: int = 5, **kwargs: Any
+    bench: Bench,
+    operations: int = 2_000_000,
+    rounds: int = 5,
+    collector: str = "well",
+    **kwargs: Any,
 ) -> dict[str, Any]:
     """Timed operations per second with all exporters at work, divided by those with none.
 
     Exporters: Prometheus scraped every second, OTLP metrics every second, spans and exemplars.
     """
-    return exporting.export_overhead(bench, operations, rounds)
+    return exporting.export_overhead(bench, operations, rounds, collector)
 
 
 def benchmark_scrape_cost(

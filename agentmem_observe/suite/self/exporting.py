@@ -13,6 +13,7 @@ from agentmem_observe.bench.context import Bench
 from agentmem_observe.bench.observers import Publisher
 from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
 from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.errors import UsageError, did_you_mean
 from agentmem_observe.telemetry.endpoint import MetricsEndpoint
 from agentmem_observe.telemetry.otel_environment import read_settings
 from agentmem_observe.telemetry.otlp import OtlpSession, describe_process
@@ -21,6 +22,9 @@ from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
 from agentmem_observe.telemetry.tracing import Tracing
 
+MANNERS = ("well", "down", "silent", "refusing")
+"""A collector takes what it gets, is not there, never answers, or answers 503."""
+
 _IDLE = Path(__file__).parent / "idle"
 _TARGET = "fake"
 _SCRAPE_EVERY_SECONDS = 1.0  # fifteen times as often as Prometheus does by default
@@ -28,18 +32,23 @@ _PUSH_EVERY_MS = "1000"  # sixty times as often as OpenTelemetry does by default
 _ALWAYS, _NEVER = "with_exporters", "without_exporters"
 
 
-def export_overhead(bench: Bench, operations: int, rounds: int) -> dict[str, Any]:
+def export_overhead(
+    bench: Bench, operations: int, rounds: int, manner: str = MANNERS[0]
+) -> dict[str, Any]:
     """Run operations that do nothing, in turns with and without exporters: A B B A.
 
     Args:
         bench: Gives the directory, and shows progress.
         operations: Per run, >= 1.
         rounds: Pairs of runs, >= 1.
+        manner: How the collector is, one of `MANNERS`.
 
     Returns:
         Operations per second and per CPU second with exporters, divided by those without: the
         median over the pairs, the lowest and the highest.
     """
+    if manner not in MANNERS:
+        raise UsageError(f"no collector is {manner!r}; {did_you_mean(manner, MANNERS)}")
     order = [(_ALWAYS, _NEVER), (_NEVER, _ALWAYS)]
     pairs: list[dict[str, dict[str, float]]] = []
     bench.expect(2 * rounds)
@@ -47,7 +56,9 @@ def export_overhead(bench: Bench, operations: int, rounds: int) -> dict[str, Any
         pair = {}
         for how in order[number % 2]:
             bench.phase(how.replace("_", " "))
-            pair[how] = _run(bench.directory / f"{number}-{how}", operations, how == _ALWAYS)
+            pair[how] = _run(
+                bench.directory / f"{number}-{how}", operations, manner if how == _ALWAYS else ""
+            )
             bench.advance(1)
         pairs.append(pair)
     return {
@@ -60,11 +71,12 @@ def _spread(ratios: list[float]) -> dict[str, float]:
     return {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
 
 
-def _run(directory: Path, operations: int, exported: bool) -> dict[str, float]:
+def _run(directory: Path, operations: int, manner: str) -> dict[str, float]:
+    """Return the figures of one run, exported if there is a manner of collector."""
     config = BenchmarkConfig(output_dir=str(directory))
     options = RunOptions(target=_TARGET, suites=(_IDLE,))
     with ExitStack() as stack:
-        further = stack.enter_context(_everything()) if exported else {}
+        further = stack.enter_context(_everything(manner)) if manner else {}
         runner = BenchmarkRunner(config, options=options, **further)
         path = runner.run_benchmark("nothing", "no_operations", {"operations": operations})
     figures: dict[str, float] = runner.results_manager.load_result(path)["results"]
@@ -72,11 +84,11 @@ def _run(directory: Path, operations: int, exported: bool) -> dict[str, float]:
 
 
 @contextmanager
-def _everything() -> Iterator[dict[str, Any]]:
+def _everything(manner: str) -> Iterator[dict[str, Any]]:
     """Yield a runner's further arguments, with a collector and a scraper at the other end."""
     registry = MetricRegistry()
     with ExitStack() as stack:
-        collector = stack.enter_context(_collector())
+        collector = stack.enter_context(_collector(manner))
         environ = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector,
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -92,14 +104,28 @@ def _everything() -> Iterator[dict[str, Any]]:
         yield {"observer": Publisher(RunMetrics(registry), _TARGET), "tracing": tracing}
 
 
-class _Taker(BaseHTTPRequestHandler):
-    """Takes whatever is sent, as a collector that is well."""
+class _Collector(ThreadingHTTPServer):
+    """Takes what is sent, or does what collectors do on a bad day."""
 
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, manner: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.manner = manner
+        self.ended = threading.Event()
+
+
+class _Answer(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
+        assert isinstance(self.server, _Collector)
         self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
+        if self.server.manner == "silent":
+            self.server.ended.wait()
+        status = 503 if self.server.manner == "refusing" else 200
+        self.send_response(status)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -109,13 +135,20 @@ class _Taker(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _collector() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Taker) as server:
+def _collector(manner: str) -> Iterator[str]:
+    """Yield the URL of a collector of one of `MANNERS`."""
+    with _Collector(manner) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        if manner == "down":
+            server.server_close()
+            yield url
+            return
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield url
         finally:
+            server.ended.set()
             server.shutdown()
             thread.join()
 
