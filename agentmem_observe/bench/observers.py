@@ -9,6 +9,7 @@ from agentmem_observe.bench.runner import Observer
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
+from agentmem_observe.results.host import host, vcs, versions
 from agentmem_observe.telemetry.runs import RunKey, RunMetrics
 
 
@@ -62,6 +63,7 @@ class Publisher(Observer):
         """
         self._metrics = metrics
         self._target = target
+        metrics.describe(target, {"host": host(), "versions": versions(), "vcs": vcs()})
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Announce the run."""

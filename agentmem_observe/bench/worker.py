@@ -36,7 +36,7 @@ from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.results.schema import plain
-from agentmem_observe.telemetry.catalog import Metric
+from agentmem_observe.telemetry.catalog import PROCESS_USS, Metric
 from agentmem_observe.telemetry.spans import Traces
 from agentmem_observe.workload.driver import DriverOptions
 
@@ -150,8 +150,11 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
             trace = traceback.format_exc()
         execution_time = time.perf_counter() - began
         cpu_seconds = _cpu_seconds() - cpu_began
-        after = probe.sample()
+        after = probe.sample(with_uss=True)
     tracing.end()
+    uss_after = None if after is None else after.uss_bytes
+    if uss_after is not None:
+        reporter.observe(PROCESS_USS, {}, uss_after)
     facts = {
         "execution_time": execution_time,
         "params": _shown(params),
@@ -159,6 +162,7 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         "run_queue_wait_ratio": _wait_ratio(before, after),
         "rss_before_bytes": rss_before,
         "rss_after_bytes": process.memory_info().rss,
+        "uss_after_bytes": uss_after,
         "timed_operation_cpu_seconds": timed_operation,
         "gc": gc_pauses.to_dict(),
         **bench.facts(),

@@ -20,7 +20,6 @@ _HISTOGRAMS = {
 
 _SIZES = (
     (catalog.PROCESS_RSS, "rss_bytes"),
-    (catalog.PROCESS_USS, "uss_bytes"),
     (catalog.PROCESS_THREADS, "thread_count"),
     (catalog.PROCESS_FDS, "fd_count"),
 )
@@ -42,7 +41,6 @@ _COUNTERS: tuple[tuple[Metric, dict[str, str], str], ...] = (
 
 _SIZES_OF_RESULT = (
     (catalog.PROCESS_RSS, "rss_end_bytes"),
-    (catalog.PROCESS_USS, "uss_end_bytes"),
     (catalog.PROCESS_THREADS, "thread_count_max"),
     (catalog.PROCESS_FDS, "fd_count_max"),
 )
@@ -143,7 +141,7 @@ class RunMetrics:
         if status == "ok":
             self._set(catalog.BENCHMARK_PROGRESS, run, 1)
             self._set(catalog.BENCHMARK_LAST_SUCCESS, run, at)
-        self._describe(run.target, metadata)
+        self.describe(run.target, metadata)
         self._judge(run, metadata, document.get("results", {}))
         self._cost(run, metadata)
 
@@ -154,6 +152,7 @@ class RunMetrics:
         resources = metadata.get("resources", {})
         for metric, name in _SIZES_OF_RESULT:
             self._set(metric, run, resources.get(name))
+        self._set(catalog.PROCESS_USS, run, _at(resources, "benchmark", "uss_after_bytes"))
         for metric, labels, name in _COUNTERS:
             if (amount := resources.get(name)) is not None:
                 self.registry.add(metric, run.labels(**labels), amount)
@@ -164,7 +163,13 @@ class RunMetrics:
             self._set(metric, run, metadata.get("load", {}).get(name))
         self.ended(document)
 
-    def _describe(self, target: str, metadata: Mapping[str, Any]) -> None:
+    def describe(self, target: str, metadata: Mapping[str, Any]) -> None:
+        """Say what is run where.
+
+        Args:
+            target: Spec of the target, without secrets.
+            metadata: ``host``, ``versions`` and ``vcs`` as in a result; what is missing is "".
+        """
         host = metadata.get("host") or {}
         labels = {
             "target": target,

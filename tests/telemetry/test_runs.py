@@ -80,7 +80,8 @@ def test_a_replayed_result_has_the_counts_and_sums_of_the_run_that_was_watched()
     first, second = ProcessSample(1, 0.5, 100), ProcessSample(2, 2.0, 300)
     whole = aggregate(STORES, 5_000, 6_000)
     whole.merge(aggregate(FAILURES, 9_000))
-    result = document(whole, resources={"cpu_seconds": 1.5, "rss_end_bytes": 300})
+    used = {"cpu_seconds": 1.5, "rss_end_bytes": 300, "benchmark": {"uss_after_bytes": 200}}
+    result = document(whole, resources=used)
 
     watched.started(RUN)
     watched.sampled(RUN, first)
@@ -88,6 +89,7 @@ def test_a_replayed_result_has_the_counts_and_sums_of_the_run_that_was_watched()
     watched.measured(RUN, aggregate(STORES, 6_000))
     watched.measured(RUN, aggregate(FAILURES, 9_000))
     watched.sampled(RUN, second)
+    watched.observed(RUN, "agentmem_process_unique_memory_bytes", {}, 200)
     watched.ended(result)
     replayed.replay(result)
 
@@ -113,7 +115,6 @@ def test_process_counters_grow_by_what_each_look_adds(metrics: RunMetrics) -> No
     assert values(metrics.registry, "process_cpu_seconds_total") == {(): 9.0}
     assert values(metrics.registry, "process_page_faults_total") == {("minor",): 9.0}
     assert values(metrics.registry, "process_open_fds") == {(): 7}
-    assert values(metrics.registry, "process_unique_memory_bytes") == {}
 
 
 @pytest.mark.parametrize("status", ["ok", "skipped", "failed"])
