@@ -55,7 +55,8 @@ def document(
         "overhead": _overhead(run),
         "noise": run.noise,
         "load": facts.get("load", {}),
-        "resources": run.resources | {"benchmark": _own_resources(facts)},
+        "resources": run.resources
+        | {"uss_end_bytes": facts.get("uss_end_bytes"), "benchmark": _own_resources(facts)},
         "histograms": _histograms(run.aggregate),
     }
     if request.traceparent:
@@ -88,7 +89,7 @@ def reason_without_content(finished: Finished, request: Request) -> str:
 
 def _own_resources(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the benchmark function used, without the start of its process."""
-    names = ("cpu_seconds", "rss_before_bytes", "rss_after_bytes", "uss_after_bytes", "gc")
+    names = ("cpu_seconds", "rss_before_bytes", "rss_after_bytes", "gc")
     return {name: facts[name] for name in names if name in facts}
 
 

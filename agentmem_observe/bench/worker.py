@@ -152,9 +152,9 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         cpu_seconds = _cpu_seconds() - cpu_began
         after = probe.sample(with_uss=True)
     tracing.end()
-    uss_after = None if after is None else after.uss_bytes
-    if uss_after is not None:
-        reporter.observe(PROCESS_USS, {}, uss_after)
+    uss_end = None if after is None else after.uss_bytes
+    if uss_end is not None:
+        reporter.observe(PROCESS_USS, {}, uss_end)
     facts = {
         "execution_time": execution_time,
         "params": _shown(params),
@@ -162,7 +162,7 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         "run_queue_wait_ratio": _wait_ratio(before, after),
         "rss_before_bytes": rss_before,
         "rss_after_bytes": process.memory_info().rss,
-        "uss_after_bytes": uss_after,
+        "uss_end_bytes": uss_end,
         "timed_operation_cpu_seconds": timed_operation,
         "gc": gc_pauses.to_dict(),
         **bench.facts(),

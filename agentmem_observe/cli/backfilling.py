@@ -48,6 +48,11 @@ def fill(
             cannot be written.
     """
     extra = parse_labels(labels)
+    if not Path(input_dir).is_dir():
+        raise UsageError(
+            f"--input-dir {input_dir}: there is no such directory; make results with: "
+            "agentmem-observe run"
+        )
     if openmetrics is not None:
         refuse_existing(openmetrics, force=force)
     else:

@@ -82,11 +82,11 @@ def execute(
         time_limit_seconds=timeout,
     )
     store = BenchmarkResults(config.output_dir)
-    store.prepare()
     destinations = Destinations(_textfile(exports), push_gateway, otlp_file, listen)
     as_json = Export("json") in exports
     # Results are printed before the last is sent: a gateway that is down must not cost them.
     with exporting("run", redact(target), destinations) as exports_of_runs:
+        store.prepare()
         with _display(len(chosen), warnings=as_json) as display:
             runner = BenchmarkRunner(
                 config,
@@ -99,18 +99,17 @@ def execute(
                 paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
         results = [store.load_result(path) for path in paths]
         _print(results, as_json=as_json)
-    if runner.stopped:
-        kept = f"Interrupted. Kept {len(paths)} of {len(chosen)} results:"
-        log_of().say(
-            "command_interrupted",
-            "\n  ".join([kept, *paths]),
-            level=logging.WARNING,
-            total=len(chosen),
-            kept=len(paths),
-        )
-        return 1
+        if runner.stopped:
+            kept = f"Interrupted. Kept {len(paths)} of {len(chosen)} results:"
+            log_of().say(
+                "command_interrupted",
+                "\n  ".join([kept, *paths]),
+                level=logging.WARNING,
+                total=len(chosen),
+                kept=len(paths),
+            )
     failed = [result for result in results if result["metadata"]["status"] == "failed"]
-    return 1 if failed else 0
+    return 1 if failed or runner.stopped else 0
 
 
 def _loaded(file: Path, suites: Sequence[Path]) -> BenchmarkConfig:

@@ -71,17 +71,18 @@ def exporting(command: str, target: str, destinations: Destinations) -> Iterator
     registry = MetricRegistry()
     watch_own_process(registry)
     with ExitStack() as stack:
+        # Unwound from below: what is told last knows what the others lost.
+        if (path := destinations.textfile) is not None:
+            write = load("agentmem_observe.telemetry.textfile:write_textfile")
+            stack.callback(lambda: _wrote(write(registry, path)))
+        if (url := destinations.push_gateway) is not None:
+            push = load("agentmem_observe.telemetry.pushgateway:push_metrics")
+            stack.callback(lambda: push(registry, url))
         tracing = _send_otlp(stack, command, registry, destinations.otlp_file)
         if destinations.listen is not None:
             endpoint = load("agentmem_observe.telemetry.endpoint:MetricsEndpoint")
             server = stack.enter_context(endpoint(registry, *destinations.listen))
             log_of().say("serving", f"Serving {server.url}/metrics", url=f"{server.url}/metrics")
-        if (url := destinations.push_gateway) is not None:
-            push = load("agentmem_observe.telemetry.pushgateway:push_metrics")
-            stack.callback(lambda: push(registry, url))
-        if (path := destinations.textfile) is not None:
-            write = load("agentmem_observe.telemetry.textfile:write_textfile")
-            stack.callback(lambda: _wrote(write(registry, path)))
         yield Exports((Publisher(RunMetrics(registry), target),), tracing)
 
 

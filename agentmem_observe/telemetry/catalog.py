@@ -275,7 +275,11 @@ PROCESS_USS = _metric(
     "USS of the worker: what would be freed if it ended; read once, at its end.",
 )  # fmt: skip
 PROCESS_CPU = _metric(
-    "process_cpu_seconds_total", Kind.COUNTER, "s", RUN, "CPU time of the workers."
+    "process_cpu_seconds_total",
+    Kind.COUNTER,
+    "s",
+    RUN,
+    "CPU time of the workers, without that of processes which a benchmark starts.",
 )
 PROCESS_THREADS = _metric("process_threads", Kind.GAUGE, "{thread}", RUN, "Threads of the worker.")
 PROCESS_FDS = _metric(

@@ -149,6 +149,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"cannot serve on {host}:{port}: {error}; choose another port, or 0 for any"
+            f"cannot serve on {host}:{port}: {reason}; choose another port, or 0 for any"
         ) from error

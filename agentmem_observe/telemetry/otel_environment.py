@@ -30,11 +30,11 @@ _EXPLICIT = "explicit_bucket_histogram"
 _EXEMPLAR_FILTERS = ("trace_based", "always_on", "always_off")
 _SAMPLERS_WITH_RATIO = ("traceidratio", "parentbased_traceidratio")
 _SAMPLERS = (
-    *_SAMPLERS_WITH_RATIO,
-    "always_on",
-    "always_off",
     "parentbased_always_on",
     "parentbased_always_off",
+    "always_on",
+    "always_off",
+    *_SAMPLERS_WITH_RATIO,
 )
 _LIMITS = (
     "OTEL_ATTRIBUTE_COUNT_LIMIT",
@@ -373,7 +373,7 @@ def _check_for_the_sdk(variables: _Variables) -> None:
     """Refuse what the SDK would warn of, or raise at, when a tracer is made."""
     for name in _LIMITS:
         variables.number(name, int, 0, 0)
-    sampler = variables.choice("OTEL_TRACES_SAMPLER", ("parentbased_always_on", *_SAMPLERS))
+    sampler = variables.choice("OTEL_TRACES_SAMPLER", _SAMPLERS)
     argument = "OTEL_TRACES_SAMPLER_ARG"
     if sampler in _SAMPLERS_WITH_RATIO and variables.number(argument, float, 1.0, 0.0) > 1:
         raise variables.refusal(argument, variables.text(argument), "give a ratio from 0 to 1")

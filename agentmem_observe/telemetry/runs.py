@@ -41,6 +41,7 @@ _COUNTERS: tuple[tuple[Metric, dict[str, str], str], ...] = (
 
 _SIZES_OF_RESULT = (
     (catalog.PROCESS_RSS, "rss_end_bytes"),
+    (catalog.PROCESS_USS, "uss_end_bytes"),
     (catalog.PROCESS_THREADS, "thread_count_max"),
     (catalog.PROCESS_FDS, "fd_count_max"),
 )
@@ -152,7 +153,6 @@ class RunMetrics:
         resources = metadata.get("resources", {})
         for metric, name in _SIZES_OF_RESULT:
             self._set(metric, run, resources.get(name))
-        self._set(catalog.PROCESS_USS, run, _at(resources, "benchmark", "uss_after_bytes"))
         for metric, labels, name in _COUNTERS:
             if (amount := resources.get(name)) is not None:
                 self.registry.add(metric, run.labels(**labels), amount)

@@ -92,12 +92,23 @@ def test_results_of_which_none_can_be_used_are_a_failure(command, arguments, sto
 
 
 def test_a_directory_without_results_says_how_to_make_some(command, arguments, tmp_path):
-    arguments[2] = tmp_path / "nowhere"
+    arguments[2] = tmp_path / "empty"
+    arguments[2].mkdir()
 
     ran = command(*arguments)
 
     assert ran.code == 1
     assert ran.err.endswith("could be used; make some with: agentmem-observe run\n")
+
+
+def test_a_directory_that_is_not_there_is_an_error_of_its_own(command, arguments, tmp_path):
+    arguments[2] = tmp_path / "nowhere"
+
+    ran = command(*arguments)
+
+    assert ran.code == 1
+    assert "there is no such directory" in ran.err
+    assert not (tmp_path / "blocks").exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.request
@@ -12,6 +13,7 @@ import pytest
 
 from agentmem_observe.cli.addresses import listen_address
 
+NOBODY = "127.0.0.1:9"  # the discard service, which nobody runs
 MOST_SCRAPES = 500  # of some milliseconds each, until the supervisor has heard of the operations
 OPTION = click.Option(["--web.listen-address", "listen"])
 
@@ -163,6 +165,21 @@ def test_metrics_are_served_while_it_runs_and_not_after(suite):
     assert float(count) == 500
     with pytest.raises(OSError, match="refused"):
         scrape(url)
+
+
+def test_what_otlp_lost_is_in_the_metrics_that_are_written_last(suite, tmp_path):
+    file = tmp_path / "metrics.prom"
+
+    ran = run(
+        suite, "--export", f"prometheus={file}", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{NOBODY}"
+    )
+
+    ends = 'exporter="otlp_spans"'
+    lines = [line for line in file.read_text().splitlines() if ends in line]
+    lost = sum(float(line.split()[-1]) for line in lines if 'result="sent"' not in line)
+    (told,) = re.findall(r"otlp_spans: ([0-9,]+) of", ran.stderr)
+    assert ran.returncode == 0
+    assert lost == int(told.replace(",", "")) > 0
 
 
 def test_an_address_for_others_is_refused_before_anything_runs(suite):

@@ -80,7 +80,7 @@ def test_a_replayed_result_has_the_counts_and_sums_of_the_run_that_was_watched()
     first, second = ProcessSample(1, 0.5, 100), ProcessSample(2, 2.0, 300)
     whole = aggregate(STORES, 5_000, 6_000)
     whole.merge(aggregate(FAILURES, 9_000))
-    used = {"cpu_seconds": 1.5, "rss_end_bytes": 300, "benchmark": {"uss_after_bytes": 200}}
+    used = {"cpu_seconds": 1.5, "rss_end_bytes": 300, "uss_end_bytes": 200}
     result = document(whole, resources=used)
 
     watched.started(RUN)
