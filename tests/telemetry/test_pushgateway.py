@@ -157,7 +157,7 @@ def test_a_gateway_that_is_down_is_said_to_be(gateway, registry):
 
 
 def test_a_host_that_cannot_be_looked_up_is_an_error_too(registry):
-    with pytest.raises(ExportError, match="did not take the metrics: Unicode(Encode)?Error; see"):
+    with pytest.raises(ExportError, match=r"did not take the metrics: Unicode(Encode)?Error; see"):
         push_metrics(registry, f"http://{'a' * 100}/")
 
 
