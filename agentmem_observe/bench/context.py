@@ -21,7 +21,7 @@ from agentmem_observe.measure.recorder import Aggregate, fold
 from agentmem_observe.model import ObservationBatch, Outcome, Record
 from agentmem_observe.targets.base import Capability, MemoryTarget, TargetInfo
 from agentmem_observe.targets.registry import TargetSpec, build_target, parse_spec
-from agentmem_observe.telemetry.catalog import LOAD_ACHIEVED, LOAD_OFFERED, Metric
+from agentmem_observe.telemetry.catalog import LOAD_ACHIEVED, LOAD_OFFERED, RUN, Kind, Metric
 from agentmem_observe.workload.arrivals import Arrivals
 from agentmem_observe.workload.driver import DriverOptions, Load, Sink, closed_loop, open_loop
 from agentmem_observe.workload.operations import Content, Operation, Script, repeat
@@ -40,10 +40,6 @@ Observe = Callable[[Metric, Mapping[str, str], float], None]
 """Called with a gauge, its labels but for the run's own, and its value."""
 
 
-def _ignore(metric: Metric, labels: Mapping[str, str], value: float) -> None:
-    pass
-
-
 class SkipBenchmark(Exception):
     """Raised by a benchmark that cannot run on this target; the message says why."""
 
@@ -57,7 +53,6 @@ class Bench:
         warnings: What a reader of the result must know, in the order found.
         measurements: One per measured loop.
         driver: How operations are timed and judged.
-        observe: Takes what is seen besides operations.
         target_info: What the target says of itself; None before the first was built.
     """
 
@@ -69,11 +64,11 @@ class Bench:
         *,
         seed: int = 0,
         driver: DriverOptions | None = None,
-        observe: Observe = _ignore,
+        observe: Observe | None = None,
         tracing: Untraced | None = None,
     ) -> None:
         self._tracing = tracing or Untraced()
-        self.observe = observe
+        self._observe = observe
         self.directory = directory
         self.seed = seed
         self.warnings: list[str] = []
@@ -125,7 +120,8 @@ class Bench:
             try:
                 target.open()
                 yield target
-                report_holdings(target, self.observe)
+                if self._observe is not None:
+                    report_holdings(target, self._observe)
             finally:
                 target.close()
 
@@ -188,6 +184,26 @@ class Bench:
         """Add a sentence to the result's warnings."""
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def observe(self, metric: Metric, labels: Mapping[str, str], value: float) -> None:
+        """Export something besides operations, if anything is exported.
+
+        Args:
+            metric: A gauge of the catalog.
+            labels: Its labels, but for those of the run.
+            value: The newest.
+
+        Raises:
+            ValueError: If it is no gauge, or has other labels.
+        """
+        further = set(metric.labels) - set(RUN)
+        if metric.kind is not Kind.GAUGE or labels.keys() != further:
+            raise ValueError(
+                f"{metric.name} is a {metric.kind} with the labels {sorted(further)}, no gauge "
+                f"with {sorted(labels)}"
+            )
+        if self._observe is not None:
+            self._observe(metric, labels, float(value))
 
     def closed_loop(self, scripts: Sequence[Script]) -> Measurement:
         """Run each script in a thread as fast as it goes, and measure."""
@@ -359,6 +375,7 @@ class Bench:
         if load.offered_rate is not None:
             self.observe(LOAD_OFFERED, {}, load.offered_rate)
         self.observe(LOAD_ACHIEVED, {}, measurement.answered_per_second)
+        self._tracing.flush()
         return measurement
 
 

@@ -1,6 +1,6 @@
 """What a target holds, by its own account: asked between loops, never in one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from agentmem_observe.targets.base import Capability, MemoryTarget
 from agentmem_observe.telemetry.catalog import MEMORY_BYTES, MEMORY_RECORDS, PROBE_SUCCESS, Metric
@@ -18,18 +18,24 @@ def report_holdings(
         observe: Takes the gauges, and whether the target answered.
     """
     try:
-        info = target.info()
-        if Capability.COUNT in info.capabilities:
-            for tier in info.tiers or ("",):
-                observe(MEMORY_RECORDS, {"tier": tier}, target.count(tier=tier or None))
-        stats = target.stats()
+        found = list(_holdings(target))
     except Exception:  # of a stranger's code; the probe's own metric says that it failed
         observe(PROBE_SUCCESS, _PROBE, 0)
         return
+    for metric, tier, value in found:
+        observe(metric, {"tier": tier}, value)
+    observe(PROBE_SUCCESS, _PROBE, 1)
+
+
+def _holdings(target: MemoryTarget) -> Iterator[tuple[Metric, str, float]]:
+    info = target.info()
+    if Capability.COUNT in info.capabilities:
+        for tier in info.tiers or ("",):
+            yield MEMORY_RECORDS, tier, float(target.count(tier=tier or None))
+    stats = target.stats()
     for tier in info.tiers:
         if parts := bytes_by_part(stats, tier):
-            observe(MEMORY_BYTES, {"tier": tier}, sum(parts.values()))
-    observe(PROBE_SUCCESS, _PROBE, 1)
+            yield MEMORY_BYTES, tier, float(sum(parts.values()))
 
 
 def bytes_by_part(stats: Mapping[str, float], tier: str) -> dict[str, float]:

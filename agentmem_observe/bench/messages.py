@@ -22,6 +22,7 @@ class Request(msgspec.Struct):
         directory: Empty directory of the run's own; the supervisor removes it afterwards.
         seed: For everything random.
         timeout_seconds: An operation that takes longer is a timeout.
+        exported: Whether anybody takes gauges.
         traceparent: W3C name of the span that the run is; "" traces nothing.
     """
 
@@ -33,6 +34,7 @@ class Request(msgspec.Struct):
     seed: int
     timeout_seconds: float
     traceparent: str = ""
+    exported: bool = False
 
 
 class Progress(msgspec.Struct, tag=True):

@@ -19,6 +19,7 @@ class Observers(Observer):
     def __init__(self, observers: Sequence[Observer]) -> None:
         """Tell these."""
         self._observers = observers
+        self.takes_gauges = any(each.takes_gauges for each in observers)
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Pass it on."""
@@ -53,6 +54,8 @@ class _Listeners(Listener):
 
 class Publisher(Observer):
     """Keeps a registry's metrics up to date with runs."""
+
+    takes_gauges = True
 
     def __init__(self, metrics: RunMetrics, target: str) -> None:
         """Publish runs on a target.

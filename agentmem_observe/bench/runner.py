@@ -46,7 +46,13 @@ class RunOptions:
 
 
 class Observer:
-    """Is told how runs go; the command line's progress display is one. This one says nothing."""
+    """Is told how runs go; the command line's progress display is one. This one says nothing.
+
+    Attributes:
+        takes_gauges: Whether workers shall look for more than operations.
+    """
+
+    takes_gauges = False
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Called when a run starts, from its thread.
@@ -269,4 +275,5 @@ class BenchmarkRunner:
             directory=directory,
             seed=self.options.seed,
             timeout_seconds=self.options.operation_timeout_seconds,
+            exported=self._observer.takes_gauges,
         )

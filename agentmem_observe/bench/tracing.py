@@ -127,14 +127,13 @@ class TracedRun(Untraced):
         return span, within
 
     def end_loop(self, span: trace.Span | None, error: type[BaseException] | None) -> None:
-        """End the span of a loop, and send what it made."""
+        """End the span of a loop."""
         if span is not None:
             if error is not None:
                 span.set_attribute(semconv.ERROR_TYPE, error.__name__)
                 span.set_status(StatusCode.ERROR)
             span.end(self._now_ns())
         self.operations.begin_loop(self._within())
-        self.flush()
 
     def saw(self, batch: ObservationBatch, within: Context) -> None:
         """Take operations of a loop whose outcome is final."""

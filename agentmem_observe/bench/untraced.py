@@ -33,5 +33,8 @@ class Untraced:
         """Return the context of a loop that is about to be measured."""
         return Loop()
 
+    def flush(self) -> None:
+        """What was measured has been reported: send what was traced of it."""
+
     def end(self) -> None:
         """The benchmark is over: send what is left."""

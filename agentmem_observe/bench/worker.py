@@ -31,7 +31,12 @@ from agentmem_observe.bench.messages import (
 )
 from agentmem_observe.bench.overhead import timed_operation_cost
 from agentmem_observe.bench.untraced import Untraced
-from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ResultFormatError
+from agentmem_observe.errors import (
+    AgentMemObserveError,
+    BenchmarkError,
+    ChildError,
+    ResultFormatError,
+)
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
@@ -126,7 +131,7 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         seed=request.seed,
         driver=DriverOptions(timeout_seconds=request.timeout_seconds, tracer=tracing.operations),
         tracing=tracing,
-        observe=reporter.observe,
+        observe=reporter.observe if request.exported else None,
     )
     params = request.params
     results: dict[str, Any] = {}
@@ -143,6 +148,8 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
             results = checked(function(**arguments), request.name)
         except SkipBenchmark as skip:
             status, reason = "skipped", str(skip)
+        except ChildError as error:
+            status, reason, trace = "failed", str(error), error.stack
         except AgentMemObserveError as error:
             status, reason = "failed", str(error)
         except BaseException as error:

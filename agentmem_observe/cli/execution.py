@@ -4,11 +4,11 @@ import json
 import logging
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Self
 
 import click
 
@@ -85,7 +85,10 @@ def execute(
     destinations = Destinations(_textfile(exports), push_gateway, otlp_file, listen)
     as_json = Export("json") in exports
     # Results are printed before the last is sent: a gateway that is down must not cost them.
-    with exporting("run", redact(target), destinations) as exports_of_runs:
+    with (
+        StopSignals() as signals,
+        exporting("run", redact(target), destinations) as exports_of_runs,
+    ):
         store.prepare()
         with _display(len(chosen), warnings=as_json) as display:
             runner = BenchmarkRunner(
@@ -95,11 +98,12 @@ def execute(
                 observer=Observers([display, *exports_of_runs.observers]),
                 tracing=exports_of_runs.tracing,
             )
-            with _stop_on_signals(runner):
-                paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
+            signals.runner = runner
+            paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
+        stopped = runner.stopped
         results = [store.load_result(path) for path in paths]
         _print(results, as_json=as_json)
-        if runner.stopped:
+        if stopped:
             kept = f"Interrupted. Kept {len(paths)} of {len(chosen)} results:"
             log_of().say(
                 "command_interrupted",
@@ -109,7 +113,7 @@ def execute(
                 kept=len(paths),
             )
     failed = [result for result in results if result["metadata"]["status"] == "failed"]
-    return 1 if failed or runner.stopped else 0
+    return 1 if failed or stopped else 0
 
 
 def _loaded(file: Path, suites: Sequence[Path]) -> BenchmarkConfig:
@@ -190,18 +194,29 @@ def _print(results: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         render_result(result)
 
 
-@contextmanager
-def _stop_on_signals(runner: BenchmarkRunner) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM end the run in hand properly, and the second at once."""
+class StopSignals:
+    """Lets the first SIGINT or SIGTERM end the run in hand properly, and the second at once.
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        if runner.stopped:
-            raise KeyboardInterrupt
-        runner.stop()
+    Also while what was measured is still being sent: the first one then changes nothing.
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    Attributes:
+        runner: Who is to stop; nobody yet if None.
+    """
+
+    def __init__(self) -> None:
+        self.runner: BenchmarkRunner | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        if self.runner is None or self.runner.stopped:
+            raise KeyboardInterrupt
+        self.runner.stop()

@@ -1,15 +1,17 @@
 """Where a command's metrics and spans go: while it runs, and once more when it ends."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from agentmem_observe.bench.observers import Publisher
 from agentmem_observe.bench.runner import Observer
 from agentmem_observe.cli.lazy import load
 from agentmem_observe.cli.logs import log_of
+from agentmem_observe.errors import ExportError
 from agentmem_observe.telemetry.otel_environment import wants_otlp
 from agentmem_observe.telemetry.otlp_start import start_otlp
 from agentmem_observe.telemetry.own_process import watch_own_process
@@ -70,20 +72,45 @@ def exporting(command: str, target: str, destinations: Destinations) -> Iterator
     _refuse_early(destinations)
     registry = MetricRegistry()
     watch_own_process(registry)
-    with ExitStack() as stack:
+    with _Farewell() as farewell, ExitStack() as stack:
         # Unwound from below: what is told last knows what the others lost.
         if (path := destinations.textfile) is not None:
             write = load("agentmem_observe.telemetry.textfile:write_textfile")
-            stack.callback(lambda: _wrote(write(registry, path)))
+            stack.callback(farewell.attempt, lambda: _wrote(write(registry, path)))
         if (url := destinations.push_gateway) is not None:
             push = load("agentmem_observe.telemetry.pushgateway:push_metrics")
-            stack.callback(lambda: push(registry, url))
+            stack.callback(farewell.attempt, lambda: push(registry, url))
         tracing = _send_otlp(stack, command, registry, destinations.otlp_file)
         if destinations.listen is not None:
             endpoint = load("agentmem_observe.telemetry.endpoint:MetricsEndpoint")
             server = stack.enter_context(endpoint(registry, *destinations.listen))
             log_of().say("serving", f"Serving {server.url}/metrics", url=f"{server.url}/metrics")
         yield Exports((Publisher(RunMetrics(registry), target),), tracing)
+
+
+class _Farewell:
+    """Sends to each destination although another failed, and hides no worse failure by that."""
+
+    def __init__(self) -> None:
+        self._failures: list[ExportError] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def attempt(self, send: Callable[[], None]) -> None:
+        """Send something; what fails is told in the end."""
+        try:
+            send()
+        except ExportError as error:
+            self._failures.append(error)
+
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        if not self._failures:
+            return
+        failure = ExportError("\n".join(map(str, self._failures)))
+        if kind is None:
+            raise failure
+        log_of().fail(str(failure), type(failure).__name__)
 
 
 def _refuse_early(destinations: Destinations) -> None:

@@ -169,7 +169,7 @@ class MetricRegistry:
         """
         with self._lock:
             series = self._find(metric, labels, Kind.HISTOGRAM)
-            assert series is not None
+            assert series is not None  # histograms overflow, they are not lost
             series.exemplars[bucket_of(exemplar.seconds)] = exemplar
 
     def on_collect(self, callback: Callable[[], None]) -> None:

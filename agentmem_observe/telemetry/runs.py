@@ -174,7 +174,7 @@ class RunMetrics:
         labels = {
             "target": target,
             "version": str((metadata.get("versions") or {}).get("agentmem-observe", "")),
-            "commit": str((metadata.get("vcs") or {}).get("commit", "")),
+            "commit": str((metadata.get("vcs") or {}).get("commit") or ""),
             "host": str(host.get("hostname", "")),
             "python": str((host.get("python") or {}).get("version", "")),
         }
@@ -183,10 +183,12 @@ class RunMetrics:
     def _judge(self, run: RunKey, metadata: Mapping[str, Any], results: Any) -> None:
         self._set_state(catalog.VALIDITY, run, _at(metadata, "validity", "verdict"))
         self._set_state(catalog.LEAK, run, _at(results, "leak", "verdict"))
-        leaked = (
-            _at(results, "leak", each, "bytes_per_operation") for each in ("cycles", "floor")
-        )
-        self._set(catalog.LEAK_BYTES, run, next((each for each in leaked if each), None))
+        by_cycles = _at(results, "leak", "cycles", "bytes_per_operation")
+        by_floor = _at(results, "leak", "floor", "bytes_per_operation")
+        leaked = by_floor if by_cycles is None else by_cycles
+        if leaked is None and _at(results, "leak", "verdict") == "none":
+            leaked = 0.0
+        self._set(catalog.LEAK_BYTES, run, leaked)
         self._set(catalog.SCALING_SERIAL_SHARE, run, _at(results, "serial_share", "ratio"))
         peak = _at(results, "scaling_law", "peak_agents_count", "value")
         self._set(catalog.SCALING_PEAK_AGENTS, run, peak)

@@ -182,6 +182,27 @@ def test_what_otlp_lost_is_in_the_metrics_that_are_written_last(suite, tmp_path)
     assert lost == int(told.replace(",", "")) > 0
 
 
+def test_two_destinations_that_fail_are_both_told(suite, tmp_path):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (suite / "mine.py").write_text(f"""
+import os
+def benchmark_removing(**kwargs):
+    os.rmdir({str(gone)!r})
+    return {{}}
+""")
+
+    ran = run(
+        suite, "--push-gateway", f"http://{NOBODY}", "--export", f"prometheus={gone}/metrics.prom"
+    )
+
+    (result,) = json.loads(ran.stdout)
+    assert ran.returncode == 1
+    assert result["metadata"]["status"] == "ok"
+    assert f"{gone}/metrics.prom" in ran.stderr
+    assert f"{NOBODY} did not take the metrics" in ran.stderr
+
+
 def test_an_address_for_others_is_refused_before_anything_runs(suite):
     ran = run(suite, "--web.listen-address", "0.0.0.0:0")
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from agentmem_observe.cli.execution import _stop_on_signals
+from agentmem_observe.cli.execution import StopSignals
 
 # Stores some records, has the supervisor told, and then says through a named pipe that it works.
 # The long phase is more than a pipe holds: once it is written, what came before it was read.
@@ -90,7 +90,8 @@ def test_the_first_signal_asks_and_the_second_insists():
     runner = SimpleNamespace(stopped=False)
     runner.stop = lambda: setattr(runner, "stopped", True)
 
-    with _stop_on_signals(runner):
+    with StopSignals() as signals:
+        signals.runner = runner
         signal.raise_signal(signal.SIGINT)
         asked = runner.stopped
         with pytest.raises(KeyboardInterrupt):

@@ -182,6 +182,16 @@ def test_results_of_another_shape_give_no_verdicts(metrics: RunMetrics, results:
     assert values(metrics.registry, "scaling_peak_agents") == {}
 
 
+def test_a_leak_that_is_mended_is_told_as_mended(metrics: RunMetrics) -> None:
+    for leak in (
+        {"verdict": "leak", "cycles": {"bytes_per_operation": 500.0}},
+        {"verdict": "none"},
+    ):
+        metrics.ended(document(Aggregate(), results={"leak": leak}))
+
+    assert values(metrics.registry, "leak_bytes_per_operation") == {(): 0.0}
+
+
 def test_a_gauge_from_the_worker_gets_the_labels_of_its_run(metrics: RunMetrics) -> None:
     metrics.observed(RUN, "agentmem_memory_records", {"tier": "stm"}, 12)
     metrics.observed(RUN, "agentmem_load_achieved_operations_per_second", {}, 9.5)
