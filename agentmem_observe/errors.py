@@ -6,6 +6,7 @@ AgentMemObserveError (exit 1)
 ├── TargetError         a target that cannot be built, opened or reached
 │   └── UnsupportedError    an operation the target says it does not have
 ├── BenchmarkError      a benchmark that broke its contract, died or timed out
+│   └── ChildError          a case of it, in a process of its own, raised what is none of these
 ├── ResultFormatError   a result file that cannot be read or written
 └── ExportError         a file or a server that does not take what is exported
 
@@ -40,6 +41,24 @@ class UnsupportedError(TargetError):
 
 class BenchmarkError(AgentMemObserveError):
     """A benchmark that broke its contract, died or timed out."""
+
+
+class ChildError(BenchmarkError):
+    """A case in a process of its own raised what is not ours: its text may hold records.
+
+    Attributes:
+        stack: The traceback of that process, for people.
+    """
+
+    def __init__(self, reason: str, stack: str) -> None:
+        """Name the exception.
+
+        Args:
+            reason: Its type, a colon, and what it says.
+            stack: Its traceback.
+        """
+        super().__init__(reason)
+        self.stack = stack
 
 
 class ResultFormatError(AgentMemObserveError):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from agentmem_observe.errors import BenchmarkError
+from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ChildError
 from agentmem_observe.results.schema import plain
 
 _PR_SET_PDEATHSIG = 1
@@ -42,7 +42,8 @@ def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         function: Returns JSON-like values. What it reports to its `Bench` is lost: return it.
 
     Raises:
-        BenchmarkError: If the child raised or died; the message says how.
+        BenchmarkError: If the child died, or raised an error of ours; the message says how.
+        ChildError: If it raised anything else.
     """
     receiving, sending = os.pipe()
     sys.stdout.flush()
@@ -60,6 +61,8 @@ def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise BenchmarkError(f"the case's process ended with exit code {code} before it was done")
     decoded: dict[str, Any] = msgspec.msgpack.decode(answer)
     if "error" in decoded:
+        if stack := decoded["stack"]:
+            raise ChildError(decoded["error"], stack)
         raise BenchmarkError(decoded["error"])
     result: dict[str, Any] = decoded["result"]
     return result
@@ -79,7 +82,8 @@ def _report_and_exit(
             answer = _encode({"result": plain(function())})
         except BaseException as error:
             traceback.print_exc()
-            answer = _encode({"error": f"{type(error).__name__}: {error}"})
+            stack = "" if isinstance(error, AgentMemObserveError) else traceback.format_exc()
+            answer = _encode({"error": f"{type(error).__name__}: {error}", "stack": stack})
         with os.fdopen(sending, "wb") as stream:
             stream.write(answer)
         code = 0

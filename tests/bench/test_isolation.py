@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from agentmem_observe.bench.isolation import bind_to_parent, in_child
-from agentmem_observe.errors import BenchmarkError
+from agentmem_observe.errors import BenchmarkError, ChildError, TargetError
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -85,3 +85,22 @@ def test_the_stack_of_a_failing_child_is_in_the_log(capfd: pytest.CaptureFixture
         in_child(raising(ValueError("no such tier")))
 
     assert "Traceback" in capfd.readouterr().err
+
+
+def test_what_is_not_ours_says_so_and_brings_its_stack(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ChildError, match=r"^ValueError: no such tier$") as failure:
+        in_child(raising(ValueError("no such tier")))
+
+    assert "in function" in failure.value.stack
+
+
+@pytest.mark.parametrize(
+    "function", [raising(TargetError("no server at 'host'")), lambda: os._exit(7)]
+)
+def test_a_failure_in_our_own_words_is_none_of_a_foreign_exception(
+    function: Callable[[], Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(BenchmarkError) as failure:
+        in_child(function)
+
+    assert type(failure.value) is BenchmarkError

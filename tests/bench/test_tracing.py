@@ -549,6 +549,11 @@ def benchmark_dies(bench):
 def benchmark_raises():
     raise ValueError("swordfish")
 
+def benchmark_raises_in_a_child():
+    def case():
+        raise ValueError("record says: swordfish")
+    in_child(case)
+
 def benchmark_imports():
     return {"names": sorted(n for n in sys.modules if n.startswith("opentelemetry"))}
 """
@@ -674,6 +679,19 @@ def test_what_an_exception_of_the_benchmark_says_is_not_exported(command: Comman
 
     (run,) = command.spans("own/raises")
     assert result["metadata"]["reason"] == "ValueError: swordfish"
+    assert (run.status.status_code, run.status.description) == (StatusCode.ERROR, "ValueError")
+    assert "swordfish" not in "".join(
+        span.to_json() for span in command.exporter.get_finished_spans()
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_what_an_exception_in_a_forked_case_says_is_not_exported_either(command: Command) -> None:
+    result = command.run("raises_in_a_child")
+
+    (run,) = command.spans("own/raises_in_a_child")
+    assert result["metadata"]["reason"] == "ValueError: record says: swordfish"
+    assert "in case" in result["metadata"]["traceback"]
     assert (run.status.status_code, run.status.description) == (StatusCode.ERROR, "ValueError")
     assert "swordfish" not in "".join(
         span.to_json() for span in command.exporter.get_finished_spans()
