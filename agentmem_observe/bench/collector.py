@@ -18,6 +18,7 @@ MOST_TARGET_SPANS = 4_000
 
 _LONGEST_TEXT = 16_384
 _INT64 = range(-(2**63), 2**63)
+_TIMES = range(2**63)
 
 
 class Collector(SpanProcessor):
@@ -69,7 +70,9 @@ class Collector(SpanProcessor):
         with self._lock:
             spans, dropped = self._spans, self._dropped
             self._spans, self._dropped = [], 0
-        return [self._data(span) for span in spans], dropped
+        data = [self._data(span) for span in spans]
+        fit = [each for each in data if _has_times(each)]
+        return fit, dropped + len(data) - len(fit)
 
     def _data(self, span: ReadableSpan) -> SpanData:
         context = span.get_span_context()
@@ -128,3 +131,9 @@ class Collector(SpanProcessor):
 
     def _text(self, text: str) -> str:
         return self._hidden_in(text)[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+
+
+def _has_times(span: SpanData) -> bool:
+    """Return whether pipe and OTLP can carry its times: a target may set any."""
+    times = (span.start_ns, span.end_ns, *(event.at_ns for event in span.events))
+    return all(type(time) is int and time in _TIMES for time in times)

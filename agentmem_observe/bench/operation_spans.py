@@ -213,12 +213,8 @@ class Sampling(OperationTracer):
         count = record_count(operation.name, sampled.value)
         if count is not None:
             span.set_attribute(semconv.RECORD_COUNT, count)
-        if self._captures_content and operation.content is not None:
-            query, records = operation.content(sampled.number, sampled.value)
-            if query:
-                span.set_attribute(semconv.QUERY_TEXT, query)
-            if records:
-                span.set_attribute(semconv.RECORDS, _records(records))
+        if self._captures_content and sampled.answered:
+            span.set_attributes(_content(operation, sampled.number, sampled.value))
         self._spans.end(
             span, SlowOperation(operation.name, operation.tier, outcome, times, self.parent)
         )
@@ -234,6 +230,7 @@ class _Sampled(TracedOperation):
         self.operation = operation
         self.number = number
         self.span = span
+        self.answered = False
         self.value: object = None
         self._sampling = sampling
         self._token: Any = None
@@ -249,7 +246,7 @@ class _Sampled(TracedOperation):
 
     def check(self, number: int, value: Any) -> Outcome:
         self.__exit__()  # what checking asks of the target is no part of the operation
-        self.value = value
+        self.answered, self.value = True, value
         return Outcome.OK if self.operation.check is None else self.operation.check(number, value)
 
     def ended(self, times: Times, code: int, error_types: Sequence[str]) -> None:
@@ -277,6 +274,23 @@ def record_count(operation: str, value: object) -> int | None:
         case Record():
             return 1
     return None
+
+
+def _content(operation: Operation, number: int, value: object) -> dict[str, str]:
+    """Return attributes of what an operation was about, or why there are none.
+
+    A benchmark says it of its own answers; where that fails, its measurement goes on.
+    """
+    if operation.content is None:
+        return {}
+    try:
+        query, records = operation.content(number, value)
+        shown = {semconv.QUERY_TEXT: query} if query else {}
+        if records:
+            shown[semconv.RECORDS] = _records(records)
+    except Exception as error:  # what it says may hold contents, cut nowhere
+        return {semconv.CONTENT_ERROR: type(error).__name__}
+    return shown
 
 
 def _records(records: Iterable[Record]) -> str:

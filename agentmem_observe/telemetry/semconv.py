@@ -43,6 +43,8 @@ TIER: Final = LABELS["tier"].attribute
 OUTCOME: Final = LABELS["outcome"].attribute
 PHASE: Final = "agentmem.phase"
 """What a benchmark was doing, in its own words."""
+CONTENT_ERROR: Final = "agentmem.content.error"
+"""Type of the exception for which a span has no contents, though they are allowed."""
 SELECTION: Final = "agentmem.selection"
 """Why there is a span of this operation: ``sampled`` beforehand, or ``slowest`` of its run."""
 LATENCY: Final = "agentmem.operation.latency"
@@ -52,7 +54,7 @@ OPERATIONS: Final = "agentmem.operations"
 OPERATIONS_SAMPLED: Final = "agentmem.operations.sampled"
 """How many of them have a span because they were sampled."""
 SPANS_DROPPED: Final = "agentmem.spans.dropped"
-"""Spans of a run that were one too many."""
+"""Spans of a run that were one too many, or whose times cannot be sent."""
 
 CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """The variable that allows contents in spans; named by OpenTelemetry's GenAI utilities."""

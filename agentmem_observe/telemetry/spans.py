@@ -123,7 +123,7 @@ class Traces(msgspec.Struct, tag=True):
         exemplars: Of operations among the spans.
         operations: How many operations were measured.
         sampled: How many of them were sampled.
-        dropped: Spans that were one too many.
+        dropped: Spans that were one too many, or whose times cannot be sent.
     """
 
     spans: list[SpanData]

@@ -337,6 +337,46 @@ def test_contents_are_in_sampled_spans_only_if_that_was_allowed(
         assert shown == {"id": "id", "content": HOSTILE}
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda number, found: found.no_such_attribute,
+        lambda *_: Content("", [Record("agent", "id", state={("a", "swordfish"): 1})]),
+        lambda *_: Content("", [Record("agent", 7, content="swordfish")]),
+    ],
+)
+def test_contents_that_cannot_be_told_leave_the_type_of_the_error(
+    tmp_path: Path, content: Any
+) -> None:
+    worker = Worker(tmp_path, environ={semconv.CAPTURE_CONTENT: "true"})
+
+    worker.loop(worker.take(0.1), 1, content=content)
+
+    (span,) = named(worker.spans(), "create_memory")
+    assert span.attributes[semconv.CONTENT_ERROR] in {"AttributeError", "TypeError"}
+    assert semconv.RECORDS not in span.attributes
+    assert (span.status, span.attributes[semconv.OUTCOME]) == ("UNSET", "ok")
+    assert b"swordfish" not in msgspec.msgpack.encode(worker.sent)
+
+
+def test_of_an_operation_that_failed_no_content_is_asked_for(tmp_path: Path) -> None:
+    worker = Worker(tmp_path, environ={semconv.CAPTURE_CONTENT: "true"})
+    asked: list[object] = []
+
+    def call(number: int) -> None:
+        raise ConnectionError
+
+    def content(number: int, value: object) -> Content:
+        asked.append(value)
+        return Content("", [])
+
+    worker.loop(call, 1, content=content)
+
+    (span,) = named(worker.spans(), "create_memory")
+    assert asked == []
+    assert semconv.CONTENT_ERROR not in span.attributes
+
+
 def test_a_loop_that_breaks_off_is_an_error_and_the_next_one_is_traced(worker: Worker) -> None:
     def call(number: int) -> str:
         raise KeyboardInterrupt(HOSTILE)
@@ -434,6 +474,25 @@ def test_whatever_a_target_writes_into_its_spans_can_be_sent(worker: Worker) -> 
     assert span.attributes["many"] == [1.5, 2.5]
     assert "s3cr" not in span.attributes["url"]
     assert [(event.name, event.attributes) for event in span.events] == [("retried", {"bad": "?"})]
+
+
+@pytest.mark.parametrize("at", [1.7e18, 2**63, -1, True, "now"])
+@pytest.mark.parametrize("which", ["start", "end", "event"])
+def test_a_span_with_a_time_that_is_none_is_dropped_and_counted(
+    worker: Worker, which: str, at: Any
+) -> None:
+    def call(number: int) -> None:
+        span = worker.tracer.start_span("query", start_time=at if which == "start" else 5)
+        span.add_event("retried", timestamp=at if which == "event" else 6)
+        span.end(at if which == "end" else 7)
+        worker.tracer.start_span("fine", start_time=0).end(2**63 - 1)
+
+    worker.loop(call, 1)
+
+    spans = worker.spans()
+    assert named(spans, "query") == []
+    assert len(named(spans, "fine")) == len(named(spans, "create_memory")) == 1
+    assert sum(traces.dropped for traces in worker.sent) == 1
 
 
 @pytest.mark.parametrize(
