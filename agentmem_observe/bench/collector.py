@@ -8,10 +8,8 @@ from typing import Any
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
+from agentmem_observe.telemetry.semconv import SCOPE
 from agentmem_observe.telemetry.spans import Attributes, SpanData, SpanEvent, SpanLink, SpanScope
-
-SCOPE = "agentmem_observe"
-"""The instrumentation scope of our own spans."""
 
 MOST_TARGET_SPANS = 4_000
 """Spans of a run that its target made."""

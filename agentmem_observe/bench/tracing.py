@@ -18,7 +18,7 @@ from opentelemetry.trace import StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from agentmem_observe import __version__
-from agentmem_observe.bench.collector import SCOPE, Collector
+from agentmem_observe.bench.collector import Collector
 from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.operation_spans import Anchor, OperationSpans, Sampling, Subject
 from agentmem_observe.bench.slowest import Slowest
@@ -73,7 +73,7 @@ class TracedRun(Untraced):
             ParentBased(ALWAYS_OFF), Resource.get_empty(), shutdown_on_exit=False
         )
         self.provider.add_span_processor(self._collector)
-        self._tracer = self.provider.get_tracer(SCOPE, __version__)
+        self._tracer = self.provider.get_tracer(semconv.SCOPE, __version__)
         self._run = TraceContextTextMapPropagator().extract(
             {"traceparent": request.traceparent}, Context()
         )

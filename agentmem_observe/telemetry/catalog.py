@@ -55,7 +55,8 @@ LABELS: Final = {
         Label(
             "exporter",
             "agentmem.exporter",
-            "otlp, otlp_file or console, each with _spans or _metrics; or pushgateway.",
+            "otlp, otlp_file or console, each with _spans or _metrics; pushgateway; or "
+            "worker_spans, those that a worker did not send.",
         ),
         Label("result", "agentmem.result", "sent, failed or dropped."),
         Label("version", "service.version", "Of agentmem-observe."),

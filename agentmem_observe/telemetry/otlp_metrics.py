@@ -31,11 +31,12 @@ from agentmem_observe.model import Int64Array
 from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS, HistogramStack
 from agentmem_observe.telemetry.catalog import LABELS, Kind, Metric
 from agentmem_observe.telemetry.registry import Family, Sample
+from agentmem_observe.telemetry.semconv import SCOPE
 
 ERROR_TYPE: Final = "error.type"
 
 _ERROR = "error:"
-_SCOPE = InstrumentationScope("agentmem_observe", __version__)
+_SCOPE = InstrumentationScope(SCOPE, __version__)
 _NO_BUCKETS = Buckets(0, [])
 
 _Series = tuple[str, tuple[str, ...]]  # name of the metric, values of its labels

@@ -9,6 +9,9 @@ from typing import Final
 
 from agentmem_observe.telemetry.catalog import LABELS
 
+SCOPE: Final = "agentmem_observe"
+"""Name of the instrumentation scope of our own spans and metrics."""
+
 OPERATION_NAME: Final = "gen_ai.operation.name"
 PROVIDER_NAME: Final = "gen_ai.provider.name"
 STORE_ID: Final = "gen_ai.memory.store.id"

@@ -30,9 +30,6 @@ from agentmem_observe.telemetry.spans import (
     Traces,
 )
 
-SCOPE = "agentmem_observe"
-"""Name of the instrumentation scope of our own spans."""
-
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 
 
@@ -69,7 +66,7 @@ class Tracing(RunTracing):
         """
         provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
         provider.add_span_processor(span_processor)
-        self._tracer = provider.get_tracer(SCOPE, __version__)
+        self._tracer = provider.get_tracer(semconv.SCOPE, __version__)
         self._resource = resource
         self._processor = span_processor
         self._registry = registry
@@ -148,7 +145,7 @@ class Tracing(RunTracing):
         """Count spans that a worker did not send."""
         if self._registry is not None and count:
             self._registry.add(
-                EXPORTER_ITEMS, {"exporter": "otlp_spans", "result": "dropped"}, count
+                EXPORTER_ITEMS, {"exporter": "worker_spans", "result": "dropped"}, count
             )
 
 

@@ -15,7 +15,7 @@ CONVENTION: dict[str, Any] = json.loads(FIXTURE.read_text())
 NAMES = {
     name: value
     for name, value in vars(semconv).items()
-    if name.isupper() and isinstance(value, str) and name != "CAPTURE_CONTENT"
+    if name.isupper() and isinstance(value, str) and name not in {"CAPTURE_CONTENT", "SCOPE"}
 }
 
 

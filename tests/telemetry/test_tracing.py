@@ -198,7 +198,7 @@ def test_exemplars_go_to_both_histograms_and_dropped_spans_are_counted(
     assert [each.seconds for each in found[OPERATION_LATENCY].exemplars] == [0.3]
     assert [each.seconds for each in found[OPERATION_SERVICE_TIME].exemplars] == [0.2]
     assert found[OPERATION_LATENCY].exemplars[0].trace_id == "ab" * 16
-    assert found[EXPORTER_ITEMS].labels == ("otlp_spans", "dropped")
+    assert found[EXPORTER_ITEMS].labels == ("worker_spans", "dropped")
     assert found[EXPORTER_ITEMS].value == 4
     (span,) = exporter.get_finished_spans()
     assert span.attributes is not None
