@@ -50,7 +50,9 @@ from agentmem_observe.cli.logs import choose_format
     metavar="NAME=VALUE",
     help="Set a parameter of the benchmarks; VALUE is JSON. Or one JSON object. Repeatable.",
 )
-@click.option("--output-dir", metavar="DIR", help="Where result files go.")
+@click.option(
+    "--output-dir", metavar="DIR", help="Where result files go; benchmark_results by default."
+)
 @click.option("--parallel", is_flag=True, help="Run two benchmarks at a time.")
 @click.option(
     "--workers",

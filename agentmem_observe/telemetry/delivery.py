@@ -160,29 +160,32 @@ class Delivery:
 
     def _tell(self, arrived: bool) -> None:
         if arrived and self._trouble:
-            _logger.warning("%s: %s takes them again", self._name, self._destination)
+            self._say("export_recovered", f"{self._destination} takes them again")
             self._trouble = ""
         elif not arrived and not self._trouble:
             self._trouble = self._reason or "no success in the time allowed"
-            _logger.warning(
-                "%s: %s does not take them: %s; the run goes on, and what is lost is counted",
-                self._name,
-                self._destination,
-                self._trouble,
+            self._say(
+                "export_failing",
+                f"{self._destination} does not take them: {self._trouble}; the run goes on, and "
+                "what is lost is counted",
+                reason=self._trouble,
             )
 
     def _summarise(self) -> None:
         failed, dropped = self._counts["failed"], self._counts["dropped"]
         if failed or dropped:
-            _logger.warning(
-                "%s: %d of %d never reached %s: %d failed, %d were dropped",
-                self._name,
-                failed + dropped,
-                sum(self._counts.values()),
-                self._destination,
-                failed,
-                dropped,
+            self._say(
+                "export_lost",
+                f"{failed + dropped} of {sum(self._counts.values())} never reached "
+                f"{self._destination}: {failed} failed, {dropped} were dropped",
+                failed=failed,
+                dropped=dropped,
             )
+
+    def _say(self, event: str, text: str, **fields: object) -> None:
+        about = {"exporter": self._name, "destination": self._destination}
+        extra = {"event": event, "fields": about | fields}
+        _logger.warning("%s: %s", self._name, text, extra=extra)
 
 
 def _reason(record: logging.LogRecord) -> tuple[str, bool]:

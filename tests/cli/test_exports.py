@@ -182,6 +182,16 @@ def test_what_otlp_lost_is_in_the_metrics_that_are_written_last(suite, tmp_path)
     assert lost == int(told.replace(",", "")) > 0
 
 
+def test_what_was_lost_is_an_event_with_counts_in_the_json_log(suite):
+    ran = run(suite, "--log-format", "json", OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{NOBODY}")
+
+    events = [json.loads(line) for line in ran.stderr.splitlines()]
+    lost = [each for each in events if each["event"] == "export_lost"]
+    assert {each["exporter"] for each in lost} == {"otlp_spans", "otlp_metrics"}
+    assert all(each["failed"] + each["dropped"] > 0 for each in lost)
+    assert {each["destination"] for each in lost} == {f"http://{NOBODY}"}
+
+
 def test_two_destinations_that_fail_are_both_told(suite, tmp_path):
     gone = tmp_path / "gone"
     gone.mkdir()
