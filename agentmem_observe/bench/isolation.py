@@ -3,9 +3,11 @@
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import msgspec
@@ -33,6 +35,17 @@ def bind_to_parent(parent: int) -> None:
         libc.prctl(_PR_SET_TIMERSLACK, 1)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started; they must be a session of their own.
+
+    Args:
+        process: Was started with ``start_new_session``, and not waited for yet.
+    """
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from agentmem_observe.bench.isolation import end_group
 from agentmem_observe.bench.messages import (
     Finished,
     Message,
@@ -166,17 +167,11 @@ def _spawned(request: Request, log: BinaryIO) -> Iterator[tuple[subprocess.Popen
             )
         finally:
             os.close(sending)
-        stack.callback(_end, process)
+        stack.callback(end_group, process)
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
             stdin.write(msgspec.json.encode(request))  # if it died at once, its exit says so
         yield process, receiving
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 @dataclass(slots=True)

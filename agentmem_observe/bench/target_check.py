@@ -3,11 +3,9 @@
 What belongs to somebody else is never imported by the process that asks: it would stay there.
 """
 
-import contextlib
 import importlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +13,7 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-from agentmem_observe.bench.isolation import bind_to_parent
+from agentmem_observe.bench.isolation import bind_to_parent, end_group
 from agentmem_observe.errors import AgentMemObserveError, TargetError
 from agentmem_observe.targets.credentials import Credentials, redact
 from agentmem_observe.targets.registry import build_target
@@ -68,9 +66,7 @@ def _build_elsewhere(
                 "allow more with --timeout, or connect in its open() instead"
             ) from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end_group(process)
         if process.returncode:
             log.seek(0)
             lines = log.read().decode("utf-8", "replace").strip().splitlines()

@@ -19,6 +19,9 @@ BOUNDS_SECONDS: Final = (
 )
 """Inclusive upper bounds from 1 µs to 100 s, three per decade; the last bucket is +Inf's."""
 
+LE: Final = (*map(repr, BOUNDS_SECONDS), "+Inf")
+"""The same as values of the label ``le``, with the last bucket's."""
+
 _BOUND_INDICES = np.array([round(math.log2(bound) * 2**SCHEMA) for bound in BOUNDS_SECONDS])
 _COARSER = SCHEMA - EXPORT_SCHEMA  # halvings of the resolution on the way out
 

@@ -16,14 +16,13 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from agentmem_observe.errors import ExportError, ResultFormatError
 from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.results.schema import ended_at
-from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS
+from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS, LE
 from agentmem_observe.telemetry.catalog import EXPORTER_SERIES, METRICS, Kind, Metric
 from agentmem_observe.telemetry.registry import Family, MetricRegistry, Sample
 from agentmem_observe.telemetry.runs import RunMetrics
 
 _FUTURE_SECONDS = 60.0  # of a clock that is ahead of ours
 _BAD_CONTENT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-_LE: Final = (*map(repr, BOUNDS_SECONDS), "+Inf")
 _METRICS: Final = tuple(METRICS.values())
 _RANKS: Final = {metric.name: rank for rank, metric in enumerate(_METRICS)}
 
@@ -263,7 +262,7 @@ def _point(metric: Metric, labels: str, value: _Value, at: int) -> str:
     sum_ns, count, *buckets = value
     lines = [
         f'{name}_bucket{{{labels},le="{le}"}} {upto} {when!r}\n'
-        for le, upto in zip(_LE, (*buckets, count), strict=True)
+        for le, upto in zip(LE, (*buckets, count), strict=True)
     ]
     lines.append(f"{name}_sum{{{labels}}} {sum_ns / 1e9!r} {when!r}\n")
     lines.append(f"{name}_count{{{labels}}} {count} {when!r}\n")

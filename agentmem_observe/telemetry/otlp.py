@@ -33,7 +33,6 @@ from agentmem_observe.telemetry.otel_environment import (
     Destination,
     OtelSettings,
     read_settings,
-    wants_otlp,
 )
 from agentmem_observe.telemetry.otlp_file import FileMetricExporter, FileSpanExporter, LineFile
 from agentmem_observe.telemetry.otlp_metrics import MetricsPages
@@ -99,8 +98,8 @@ class OtlpSession:
         self.span_processor = _together(self._queues)
 
     @classmethod
-    def from_environment(cls, registry: MetricRegistry, *, file: Path | None) -> Self | None:
-        """Start what the ``OTEL_*`` variables of this process ask for, None if that is nothing.
+    def from_environment(cls, registry: MetricRegistry, *, file: Path | None) -> Self:
+        """Start what the ``OTEL_*`` variables of this process ask for; `start_otlp` says if any.
 
         Args:
             registry: Where the metrics are, and where what is sent and lost is counted.
@@ -110,8 +109,6 @@ class OtlpSession:
             ConfigError: If a variable has a value that cannot be used.
             UsageError: If the file cannot be written.
         """
-        if not wants_otlp(os.environ, file):
-            return None
         return cls(registry, read_settings(os.environ, file), describe_process())
 
     def close(self, timeout_seconds: float = DEFAULT_FINISH_SECONDS) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
 import numpy as np
 from opentelemetry.sdk.metrics import Exemplar as OtelExemplar
@@ -31,9 +30,7 @@ from agentmem_observe.model import Int64Array
 from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS, HistogramStack
 from agentmem_observe.telemetry.catalog import LABELS, Kind, Metric
 from agentmem_observe.telemetry.registry import Family, Sample
-from agentmem_observe.telemetry.semconv import SCOPE
-
-ERROR_TYPE: Final = "error.type"
+from agentmem_observe.telemetry.semconv import ERROR_TYPE, SCOPE
 
 _ERROR = "error:"
 _SCOPE = InstrumentationScope(SCOPE, __version__)

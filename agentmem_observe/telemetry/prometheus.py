@@ -12,7 +12,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.samples import Exemplar as TextExemplar
 
 from agentmem_observe.measure.histogram import Histogram
-from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS, HistogramStack, bucket_of
+from agentmem_observe.telemetry.buckets import LE, HistogramStack, bucket_of
 from agentmem_observe.telemetry.catalog import Kind
 from agentmem_observe.telemetry.protobuf import encode_protobuf
 from agentmem_observe.telemetry.registry import Exemplar, Family, Sample
@@ -138,7 +138,6 @@ _TEXT_TYPES = {
     Kind.STATE: "gauge",
     Kind.HISTOGRAM: "histogram",
 }
-_LES = [*map(repr, BOUNDS_SECONDS), "+Inf"]
 
 
 class Page:
@@ -185,7 +184,7 @@ class Page:
         for sample, histogram, row in zip(samples, histograms, counts, strict=True):
             labels = dict(zip(names, sample.labels, strict=True))
             exemplars = {bucket_of(each.seconds): each for each in sample.exemplars}
-            for place, (le, count) in enumerate(zip(_LES, [*row, histogram.count], strict=True)):
+            for place, (le, count) in enumerate(zip(LE, [*row, histogram.count], strict=True)):
                 exemplar = exemplars.get(place)  # the writer of text passes them over
                 text.add_sample(
                     f"{text.name}_bucket",

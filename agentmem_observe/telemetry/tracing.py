@@ -14,6 +14,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from agentmem_observe import __version__
+from agentmem_observe.measure.recorder import SeriesKey
 from agentmem_observe.telemetry import semconv
 from agentmem_observe.telemetry.catalog import (
     EXPORTER_ITEMS,
@@ -21,7 +22,7 @@ from agentmem_observe.telemetry.catalog import (
     OPERATION_SERVICE_TIME,
 )
 from agentmem_observe.telemetry.registry import Exemplar, MetricRegistry
-from agentmem_observe.telemetry.runs import RunKey
+from agentmem_observe.telemetry.runs import RunKey, operation_labels
 from agentmem_observe.telemetry.spans import (
     OperationExemplar,
     RunTrace,
@@ -128,9 +129,8 @@ class Tracing(RunTracing):
         """Keep an exemplar of the run's histograms."""
         if self._registry is None:
             return
-        labels = key.labels(
-            operation=exemplar.operation, tier=exemplar.tier, outcome=exemplar.outcome
-        )
+        series = SeriesKey(exemplar.operation, exemplar.tier, exemplar.outcome)
+        labels = operation_labels(key, series)
         for metric, seconds in (
             (OPERATION_LATENCY, exemplar.latency_seconds),
             (OPERATION_SERVICE_TIME, exemplar.service_seconds),

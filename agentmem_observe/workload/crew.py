@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from agentmem_observe.errors import BenchmarkError
 from agentmem_observe.model import Float64Array, Int64Array, ObservationBatch, Outcome, Uint8Array
-from agentmem_observe.workload.driver import DriverOptions
+from agentmem_observe.workload.driver import DriverOptions, error_code
 from agentmem_observe.workload.operations import Script
 from agentmem_observe.workload.stamps import int64_array
 
@@ -26,9 +26,6 @@ _WAKE_UPS_PER_SECOND = 20_000
 """Of threads that wait for the interpreter lock: each asks again once per switch interval, so that
 10,000 agents at the default of 5 ms ask two million times a second. That costs more than all they
 do: 211 s of work that takes 0.8 s at this rate."""
-
-_MOST_ERROR_TYPES = 32  # further exception types are counted together: labels stay bounded
-_OTHER_ERRORS = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +254,6 @@ def _outcomes(agents: Sequence[_Agent]) -> tuple[Uint8Array, tuple[str, ...]]:
     error_types: dict[str, int] = {}
     for place, agent in enumerate(agents):
         for number, outcome in agent.outcomes:
-            code = outcome if isinstance(outcome, Outcome) else _code_of(outcome, error_types)
+            code = outcome if isinstance(outcome, Outcome) else error_code(outcome, error_types)
             codes[place * length + number] = code
     return codes, tuple(error_types)
-
-
-def _code_of(error_type: str, error_types: dict[str, int]) -> int:
-    if error_type not in error_types and len(error_types) >= _MOST_ERROR_TYPES:
-        error_type = _OTHER_ERRORS
-    return Outcome.ERROR + error_types.setdefault(error_type, len(error_types))

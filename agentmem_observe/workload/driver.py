@@ -424,10 +424,19 @@ class _Worker:
     def _code_of(self, error: Exception) -> int:
         if isinstance(error, TimeoutError):
             return Outcome.TIMEOUT
-        name = type(error).__name__
-        if name not in self.error_types and len(self.error_types) >= _MOST_ERROR_TYPES:
-            name = _OTHER_ERRORS
-        return Outcome.ERROR + self.error_types.setdefault(name, len(self.error_types))
+        return error_code(type(error).__name__, self.error_types)
+
+
+def error_code(error_type: str, error_types: dict[str, int]) -> int:
+    """Return the outcome code of an exception's type, adding it to those known if there is room.
+
+    Args:
+        error_type: Its name.
+        error_types: Numbers by name, as far as there were errors.
+    """
+    if error_type not in error_types and len(error_types) >= _MOST_ERROR_TYPES:
+        error_type = _OTHER_ERRORS
+    return Outcome.ERROR + error_types.setdefault(error_type, len(error_types))
 
 
 def _run_threads(tasks: Sequence[Callable[[], None]]) -> None:
