@@ -26,7 +26,7 @@ _HOME = "<!doctype html><title>agentmem-observe</title><p><a href=/metrics>Metri
 
 
 def metrics_routes(registry: MetricRegistry) -> list[Route]:
-    """Return ``/metrics``, in the format that is asked for, and a page ``/`` that links there.
+    """Return ``/metrics``, in the format that is asked for.
 
     Every answered scrape is counted, with its CPU time, in the registry itself.
     """
@@ -46,10 +46,11 @@ def metrics_routes(registry: MetricRegistry) -> list[Route]:
         registry.add(EXPORTER_SCRAPE_CPU, {}, time.thread_time() - began)
         return Response(page, headers=headers)
 
-    def home(request: Request) -> Response:
-        return HTMLResponse(_HOME)
+    return [Route("/metrics", metrics)]
 
-    return [Route("/metrics", metrics), Route("/", home)]
+
+def _home(request: Request) -> Response:
+    return HTMLResponse(_HOME)
 
 
 def _all_of(request: Request, header: str) -> str:
@@ -125,7 +126,8 @@ class MetricsEndpoint(HttpServer):
         Raises:
             UsageError: If others could reach the address; on entering, if it cannot be taken.
         """
-        super().__init__(Starlette(routes=metrics_routes(registry)), host, port)
+        routes = [*metrics_routes(registry), Route("/", _home)]
+        super().__init__(Starlette(routes=routes), host, port)
 
 
 def _refuse_strangers(host: str) -> None:
