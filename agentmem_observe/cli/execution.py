@@ -66,6 +66,7 @@ def execute(
     Raises:
         AgentMemObserveError: If the options are refused, before anything runs.
     """
+    log_of().hide(target)
     if config_file and profile != "standard":
         raise UsageError(f"--profile {profile} and --config {config_file}: use one of them")
     config = _loaded(config_file, suites) if config_file else profile_config(profile)

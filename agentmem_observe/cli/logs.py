@@ -6,19 +6,19 @@ Whatever libraries have to say takes the same form: Python's own logging carries
 import json
 import logging
 import math
-import re
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import click
 
+from agentmem_observe.targets.credentials import Credentials, redact_within
+
 _NAMESPACE = "agentmem_observe"
 _LOGGER = logging.getLogger(f"{_NAMESPACE}.cli")
 _LONGEST_TEXT = 8_192  # characters; stores of logs cut lines at 16 kB, or refuse them
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 _NOT_OURS: Final = {"py.warnings": "python_warning"}
 
 
@@ -39,6 +39,7 @@ class Log:
         """Speak to people."""
         self.current_span: Callable[[], tuple[str, str] | None] = no_span
         self._handler: logging.Handler | None = None
+        self._hidden: list[Credentials] = []
 
     @property
     def is_json(self) -> bool:
@@ -50,10 +51,18 @@ class Log:
         if self._handler is not None:
             return
         self._handler = logging.StreamHandler(sys.stderr)
-        self._handler.setFormatter(_JsonFormatter(lambda: self.current_span()))
+        self._handler.setFormatter(_JsonFormatter(lambda: self.current_span(), self._hidden))
         logging.getLogger().addHandler(self._handler)
         logging.getLogger(_NAMESPACE).setLevel(logging.INFO)
         logging.captureWarnings(True)
+
+    def hide(self, target: str) -> None:
+        """Keep a target's credentials out of JSON, wherever they stand and however spelled.
+
+        Args:
+            target: Its spec.
+        """
+        self._hidden.append(Credentials(target))
 
     def close(self) -> None:
         """Leave logging as it was found."""
@@ -111,38 +120,50 @@ def choose_format(context: click.Context, option: click.Parameter, value: str) -
 class _JsonFormatter(logging.Formatter):
     """Makes a line of a record, whatever is in it."""
 
-    def __init__(self, current_span: Callable[[], tuple[str, str] | None]) -> None:
+    def __init__(
+        self,
+        current_span: Callable[[], tuple[str, str] | None],
+        hidden: Sequence[Credentials],
+    ) -> None:
         super().__init__()
         self._current_span = current_span
+        self._hidden = hidden
 
     def format(self, record: logging.LogRecord) -> str:
         said: dict[str, object] = {
             "timestamp": _rfc3339(record.created),
             "level": record.levelname.lower(),
             "event": getattr(record, "event", _NOT_OURS.get(record.name, "log")),
-            "message": _clean(record.getMessage().strip()),
+            "message": self._clean(record.getMessage().strip()),
         }
         if record.name != _LOGGER.name:
             said["logger"] = record.name
         if record.exc_info and record.exc_info[0]:
-            said["exception"] = _clean("".join(traceback.format_exception(*record.exc_info)))
+            text = "".join(traceback.format_exception(*record.exc_info))
+            said["exception"] = self._clean(text)
         if span := self._current_span():
             said["trace_id"], said["span_id"] = span
         fields: dict[str, Any] = getattr(record, "fields", {})
-        said |= {name: _clean(value) for name, value in fields.items() if name not in said}
+        said |= {name: self._clean(value) for name, value in fields.items() if name not in said}
         return json.dumps(said, default=str)
+
+    def _clean(self, value: object) -> object:
+        """Return a value that JSON has, its texts of bounded length and without credentials."""
+        match value:
+            case str():
+                text = redact_within(value[: 2 * _LONGEST_TEXT])
+                for credentials in self._hidden:
+                    text = credentials.hidden_in(text)
+                return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+            case float() if not math.isfinite(value):
+                return None
+            case list() | tuple():
+                return [self._clean(each) for each in value]
+            case dict():
+                return {name: self._clean(each) for name, each in value.items()}
+        return value
 
 
 def _rfc3339(seconds: float) -> str:
     text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
-
-
-def _clean(value: object) -> object:
-    """Return a value that JSON has, of bounded length and without credentials."""
-    if isinstance(value, str):
-        text = _CREDENTIALS.sub("***@", value[: 2 * _LONGEST_TEXT])
-        return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -1,4 +1,4 @@
-"""Keeps the credentials in a target's name out of whatever is shown, logged or saved."""
+"""Keeps the credentials in a target's name, or any address, out of what is shown or saved."""
 
 import base64
 import json
@@ -9,7 +9,11 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 
 # Greedy up to the last "@": a password may itself hold "@", "/" or "?".
 _USER = re.compile(r"^([^:/?]*://)?.*@", re.DOTALL)
-_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)([^&]*)", re.IGNORECASE)
+# It looks ahead so that it stays linear: others' texts come through here, whatever they are.
+_SECRET_OPTION = re.compile(
+    r"([?&](?=[^=&?]*(?:pass|secret|token|key))[^=&?]*=)([^&]*)", re.IGNORECASE
+)
+_WORD = re.compile(r"\S+")
 _MASK = "***"
 _SHORT = 4
 """Secrets of fewer characters are hidden as words only: all text is full of such letters."""
@@ -23,6 +27,16 @@ def redact(text: str) -> str:
         'redis://***@127.0.0.1:6379/0?password=***&keep=true'
     """
     return _SECRET_OPTION.sub(rf"\1{_MASK}", _USER.sub(rf"\1{_MASK}@", text))
+
+
+def redact_within(text: str) -> str:
+    """Return a text without the credentials of the addresses in it, which hold no spaces.
+
+    Examples:
+        >>> redact_within("sent to http://me:pa/ss@host:4317 (a@b.example asked for it)")
+        'sent to http://***@host:4317 (a@b.example asked for it)'
+    """
+    return _WORD.sub(lambda word: _redact_word(word[0]), text)
 
 
 class Credentials:
@@ -69,6 +83,12 @@ class Credentials:
         cut = max((rest for rest in rests if text.startswith(rest)), key=len, default="")
         hidden: str = self.hidden_in(text.removeprefix(cut))
         return _MASK + hidden if cut else hidden
+
+
+def _redact_word(word: str) -> str:
+    if "://" in word:
+        return redact(word)
+    return _SECRET_OPTION.sub(rf"\1{_MASK}", word)  # its "@", if any, may be one of a mail address
 
 
 def _as_pattern(form: str) -> str:

@@ -144,6 +144,12 @@ class Odd:
         (math.inf, None),
         pytest.param("\ud800\u2028\x00", "\ud800\u2028\x00", id="strange characters"),
         ("redis://me:secret@host:6379/0", "redis://***@host:6379/0"),
+        ("gave redis://:s/e@cret@host/0 up", "gave redis://***@host/0 up"),
+        ("mine://host?region=eu&api_key=secret", "mine://host?region=eu&api_key=***"),
+        ("fake?api_key=secret&size=1", "fake?api_key=***&size=1"),
+        (["http://me:secret@host"], ["http://***@host"]),
+        ({"to": "http://me:secret@host"}, {"to": "http://***@host"}),
+        ("write to me@host.example, ok?", "write to me@host.example, ok?"),
         (Odd(), "odd"),
         (Path("a/b"), "a/b"),
         pytest.param("x" * 100_000, "x" * 8_192 + "…", id="too long"),
@@ -156,6 +162,14 @@ def test_a_field_of_any_kind_leaves_a_line_that_can_be_read(value, expected, log
     (line,) = said(stream.getvalue())
     assert line["field"] == expected
     assert len(stream.getvalue()) < 50_000
+
+
+def test_what_a_library_repeats_of_a_targets_password_is_hidden(log, stream):
+    log.hide("redis://me:open%20s%2Fesame@host/0")
+    log.say("odd", "AUTH 'open s/esame' refused", answer=[b"open s/esame".decode()])
+
+    (line,) = said(stream.getvalue())
+    assert (line["message"], line["answer"]) == ("AUTH '***' refused", ["***"])
 
 
 def test_a_field_cannot_take_the_place_of_what_every_line_has(log, stream):

@@ -2,13 +2,14 @@
 
 import base64
 import json
+import time
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agentmem_observe.targets.credentials import Credentials
+from agentmem_observe.targets.credentials import Credentials, redact_within
 
 PASSWORDS = [
     "hunter2",
@@ -112,3 +113,12 @@ def test_the_tail_of_a_log_that_was_not_cut_is_whole():
     assert credentials.hidden_in_tail("er2 is no rest of 4 letters") == (
         "er2 is no rest of 4 letters"
     )
+
+
+@pytest.mark.parametrize("text", ["?" * 16_384, "?key" * 4_096, "@" * 16_384, "a://@" * 3_000])
+def test_others_texts_take_no_longer_than_they_are_long(text):
+    began = time.process_time()
+
+    redact_within(text)
+
+    assert time.process_time() - began < 1.0  # it takes milliseconds; one that backtracks, minutes
