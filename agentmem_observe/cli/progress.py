@@ -22,6 +22,7 @@ from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.units import format_seconds
 
 _LINE_EVERY_SECONDS = 5.0
+_FINISHING = "finishing"
 _MARKS = {"ok": "ok", "skipped": "skipped", "failed": "FAILED"}
 
 
@@ -43,6 +44,22 @@ def progress_display(total: int, *, warnings: bool) -> Iterator[Observer]:
         yield Bars(display, total, warnings=warnings)
 
 
+class _Left(ProgressColumn):
+    """How far a run is and how long the rest may take, as long as that is known."""
+
+    max_refresh = 0.5
+
+    def __init__(self, table_column: Column) -> None:
+        super().__init__(table_column)
+        self._remaining = TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(_FINISHING)
+        share = _percent(task.percentage / 100)
+        return Text.assemble(f"{share:>4} left ", self._remaining.render(task))
+
+
 class _Phase(ProgressColumn):
     """What a run is doing; the only column that gives way on a narrow terminal."""
 
@@ -57,9 +74,7 @@ def _columns() -> list[ProgressColumn]:
     return [
         TextColumn("{task.description}", style="bold", markup=False, table_column=firm()),
         BarColumn(bar_width=12, table_column=firm()),
-        TextColumn("{task.percentage:>3.0f}%", table_column=firm()),
-        TextColumn("left", table_column=firm()),
-        TimeRemainingColumn(table_column=firm()),
+        _Left(table_column=firm()),
         _Phase(),
     ]
 
@@ -137,7 +152,8 @@ class Standing:
 
     Attributes:
         share: Of its work, from 0 to 1.
-        left_seconds: What the rest may take; None while that cannot be said.
+        left_seconds: What the rest may take; None while that cannot be said, as of what comes
+            after the planned work.
         phase: What it is doing, or "".
     """
 
@@ -146,11 +162,22 @@ class Standing:
     phase: str
 
     def __str__(self) -> str:
-        left = ""
-        if self.left_seconds is not None:
-            left = f", about {format_seconds(self.left_seconds)} left"
         phase = f" ({self.phase})" if self.phase else ""
-        return f"{self.share:.0%}{left}{phase}"
+        if self.share >= 1:
+            return f"all planned work done, {_FINISHING}{phase}"
+        return f"{_percent(self.share)}{self._left()}{phase}"
+
+    def _left(self) -> str:
+        if self.left_seconds is None:
+            return ""
+        if self.left_seconds < 1:
+            return ", less than 1 s left"
+        return f", about {format_seconds(self.left_seconds)} left"
+
+
+def _percent(share: float) -> str:
+    """Return a share of planned work; short of 100 %, as a run that goes on is not done."""
+    return f"{min(share, 0.99):.0%}"
 
 
 class Pace:
@@ -167,7 +194,7 @@ class Pace:
             return None
         self._said = now
         share = min(1.0, progress.done / progress.total)
-        left = (now - self._began) * (1 / share - 1) if share > 0 else None
+        left = (now - self._began) * (1 / share - 1) if 0 < share < 1 else None
         return Standing(share, left, progress.phase.strip())
 
 

@@ -111,6 +111,26 @@ def test_a_line_says_how_far_a_run_is_and_how_long_it_may_take(benchmark_of_mine
     assert said.err == "mine.fine: started\nmine.fine: 25%, about 30.0 s left (storing)\n"
 
 
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [
+        (50.04, "50%, about 9.98 s left (storing)"),
+        (99.96, "99%, less than 1 s left (storing)"),
+        (100, "all planned work done, finishing (storing)"),
+        (101, "all planned work done, finishing (storing)"),
+    ],
+)
+def test_a_run_that_is_still_at_work_is_never_told_to_be_over(
+    done, said, benchmark_of_mine, clock, capsys
+):
+    line = progress.Lines(1, warnings=False).started(benchmark_of_mine)
+    clock[0] += 10
+
+    line.progressed(Progress(done, 100, "storing", b""))
+
+    assert capsys.readouterr().err == f"mine.fine: started\nmine.fine: {said}\n"
+
+
 def test_lines_come_seldom_and_not_while_nothing_is_known(benchmark_of_mine, clock, capsys):
     lines = progress.Lines(1, warnings=False)
     line = lines.started(benchmark_of_mine)
@@ -165,7 +185,9 @@ def test_a_terminal_is_left_clean_and_standard_output_stays_data(
     assert ran.err.rindex("\x1b[?25h") > ran.err.rindex("\x1b[?25l")  # the cursor is back
 
 
-def test_a_bar_is_one_line_and_its_phase_gives_way(benchmark_of_mine, monkeypatch):
+def shown_last(progressed: Progress, benchmark: Benchmark, monkeypatch) -> str:
+    """Return the last line that a terminal shows of a run."""
+
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -173,14 +195,25 @@ def test_a_bar_is_one_line_and_its_phase_gives_way(benchmark_of_mine, monkeypatc
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-
     with progress.progress_display(1, warnings=False) as bars:
-        bar = bars.started(benchmark_of_mine)
-        bar.progressed(Progress(1, 4, "[bold]storing " * 9, b""))
+        bars.started(benchmark).progressed(progressed)
+    return re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).splitlines()[-1]
 
-    last = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).splitlines()[-1]
+
+def test_a_bar_is_one_line_and_its_phase_gives_way(benchmark_of_mine, monkeypatch):
+    last = shown_last(Progress(1, 4, "[bold]storing " * 9, b""), benchmark_of_mine, monkeypatch)
+
     assert re.fullmatch(r"mine\.fine [━╺]+  25% left -:--:-- \[bold\]storing .*…", last)
     assert len(last) == 77  # and three for the echo of Ctrl-C
+
+
+@pytest.mark.parametrize(
+    ("done", "said"), [(999, " 99% left -:--:--"), (1000, "finishing"), (1001, "finishing")]
+)
+def test_a_bar_of_a_run_that_is_still_at_work_says_so(done, said, benchmark_of_mine, monkeypatch):
+    last = shown_last(Progress(done, 1000, "storing", b""), benchmark_of_mine, monkeypatch)
+
+    assert re.fullmatch(rf"mine\.fine [━╸╺]+ {said} storing *", last)
 
 
 def test_colours_are_for_terminals(on_terminal, store):
