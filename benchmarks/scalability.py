@@ -3,7 +3,7 @@
 from typing import Any
 
 from agentmem_observe.bench.context import Bench
-from agentmem_observe.suite.scalability import agents, laws, utilization, volumes
+from agentmem_observe.suite.scalability import agents, laws, steady, utilization, volumes
 from agentmem_observe.targets.base import Capability
 
 MEDIAN = "service_time_p50_seconds"
@@ -84,9 +84,8 @@ def benchmark_resource_utilization(
     that are there from the start. Then as many cycles as ``leak_cycles`` of storing and deleting
     show whether a target in this process leaks.
     """
-    needed = (Capability.RETRIEVE, Capability.SEARCH, Capability.CALLER_IDS, Capability.UPDATE)
-    bench.require(*needed)
-    load = utilization.SteadyLoad(operation_rate, duration_seconds, workers, bench.seed)
+    bench.require(*steady.NEEDED)
+    load = steady.SteadyLoad(operation_rate, duration_seconds, workers, bench.seed)
     bench.expect(utilization.RECORDS + load.count)
     bench.phase("cost of the load itself")
     watched = utilization.Utilization(bench, load)

@@ -14,6 +14,7 @@ import numpy as np
 from agentmem_observe.analysis.validity import judge
 from agentmem_observe.bench.holdings import report_holdings
 from agentmem_observe.bench.measurement import Measurement
+from agentmem_observe.bench.turns import Turns
 from agentmem_observe.bench.untraced import Untraced
 from agentmem_observe.bench.verification import Verification, is_kept, verify_stored
 from agentmem_observe.bench.watch import Watch
@@ -53,6 +54,7 @@ class Bench:
         warnings: What a reader of the result must know, in the order found.
         measurements: One per measured loop.
         driver: How operations are timed and judged.
+        turns: When work without an end of its own may go on.
         target_info: What the target says of itself; None before the first was built.
     """
 
@@ -66,7 +68,9 @@ class Bench:
         driver: DriverOptions | None = None,
         observe: Observe | None = None,
         tracing: Untraced | None = None,
+        turns: Turns | None = None,
     ) -> None:
+        self.turns = turns or Turns()
         self._tracing = tracing or Untraced()
         self._observe = observe
         self.directory = directory

@@ -26,6 +26,7 @@ class Benchmark:
         parameters: Source text of each parameter's default, by name; "" if it has none.
         takes_context: Whether it has a ``bench`` parameter.
         takes_any: Whether it has ``**kwargs``.
+        function: Name of the function without ``benchmark_``, if it goes by another name here.
     """
 
     category: str
@@ -35,6 +36,7 @@ class Benchmark:
     parameters: dict[str, str]
     takes_context: bool
     takes_any: bool
+    function: str = ""
 
     @property
     def id(self) -> str:

@@ -64,6 +64,7 @@ def document(
     if run.finished.status != "ok":
         metadata["reason"] = hidden(run.finished.reason)
     if run.finished.status == "failed":
+        metadata["cause"] = run.finished.cause
         metadata["traceback"] = hidden(run.finished.traceback)
         metadata["log_tail"] = credentials.hidden_in_tail(run.log_tail)
     return {

@@ -24,6 +24,7 @@ class Request(msgspec.Struct):
         timeout_seconds: An operation that takes longer is a timeout.
         exported: Whether anybody takes gauges.
         traceparent: W3C name of the span that the run is; "" traces nothing.
+        in_turns: Whether the run has no end of its own and waits for its turn before each part.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Request(msgspec.Struct):
     timeout_seconds: float
     traceparent: str = ""
     exported: bool = False
+    in_turns: bool = False
 
 
 class Progress(msgspec.Struct, tag=True):
@@ -67,6 +69,30 @@ class Observed(msgspec.Struct, tag=True):
     gauges: list[Gauge]
 
 
+class Asking(msgspec.Struct, tag=True):
+    """The worker of a run in turns is ready for the next one, and waits."""
+
+
+class Alive(msgspec.Struct, tag=True):
+    """The worker of a run in turns is at work, or waits, however long its target takes."""
+
+
+class Window(msgspec.Struct, tag=True):
+    """A turn has ended; all that was measured in it was sent before.
+
+    Attributes:
+        number: Of this run, counted from 1.
+        started_at: Since 1970, in seconds.
+        seconds: How long it took.
+        figures: What the worker knows of it, as JSON values.
+    """
+
+    number: int
+    started_at: float
+    seconds: float
+    figures: dict[str, Any]
+
+
 class Finished(msgspec.Struct, tag=True):
     """The benchmark returned, or raised.
 
@@ -76,6 +102,7 @@ class Finished(msgspec.Struct, tag=True):
         results: What the function returned.
         facts: What the worker knows of the run: keys of the result's ``metadata``.
         traceback: Of a failure, for people; "" otherwise.
+        cause: Of a failure, one of `CAUSES`; "" otherwise.
     """
 
     status: str
@@ -83,9 +110,26 @@ class Finished(msgspec.Struct, tag=True):
     results: dict[str, Any]
     facts: dict[str, Any]
     traceback: str = ""
+    cause: str = ""
 
 
-Message = Progress | Observed | Traces | Finished
+CAUSES = (
+    "error",
+    "target",
+    "out_of_memory",
+    "crashed",
+    "killed",
+    "hung",
+    "timeout",
+    "interrupted",
+)
+"""Why runs fail: the benchmark raised, its target could not be used, memory ran out; the worker
+ended by itself, or by SIGKILL; it said nothing any more, took too long, or was told to stop."""
+
+GO = b"g"
+"""What the supervisor writes when it is the worker's turn; it closes the pipe when all is over."""
+
+Message = Progress | Observed | Traces | Asking | Alive | Window | Finished
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)

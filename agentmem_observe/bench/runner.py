@@ -1,5 +1,6 @@
 """Runs benchmarks, each in a fresh worker process, and saves a result for every one."""
 
+import math
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +18,7 @@ from agentmem_observe.bench.discover import (
 )
 from agentmem_observe.bench.document import document, reason_without_content
 from agentmem_observe.bench.messages import Request
-from agentmem_observe.bench.supervisor import Listener, run_in_worker
+from agentmem_observe.bench.supervisor import Limits, Listener, run_in_worker
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.errors import BenchmarkError
 from agentmem_observe.results.store import BenchmarkResults
@@ -34,8 +35,10 @@ class RunOptions:
         target: Spec of the target; see `targets.registry`.
         suites: Directories with benchmarks; the standard suite by default.
         seed: For everything random.
-        time_limit_seconds: A run is killed after this.
+        time_limit_seconds: A run is killed after this; of a run in turns, a turn.
         operation_timeout_seconds: An operation that takes longer is a timeout.
+        in_turns: Whether runs have no end of their own and wait for their turns.
+        silence_limit_seconds: A run in turns is killed if its worker says nothing for so long.
     """
 
     target: str = "embedded"
@@ -43,6 +46,8 @@ class RunOptions:
     seed: int = 1
     time_limit_seconds: float = 3600.0
     operation_timeout_seconds: float = 30.0
+    in_turns: bool = False
+    silence_limit_seconds: float = math.inf
 
 
 class Observer:
@@ -243,7 +248,7 @@ class BenchmarkRunner:
             request.traceparent = trace.context_for_worker
             run = run_in_worker(
                 request,
-                time_limit_seconds=self.options.time_limit_seconds,
+                limits=Limits(self.options.time_limit_seconds, self.options.silence_limit_seconds),
                 stop=self._stop,
                 listener=listener,
                 trace=trace,
@@ -269,11 +274,12 @@ class BenchmarkRunner:
         }
         return Request(
             path=str(benchmark.path),
-            name=benchmark.name,
+            name=benchmark.function or benchmark.name,
             params=params,
             target=self.options.target,
             directory=directory,
             seed=self.options.seed,
             timeout_seconds=self.options.operation_timeout_seconds,
             exported=self._observer.takes_gauges,
+            in_turns=self.options.in_turns,
         )

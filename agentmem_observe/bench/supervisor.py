@@ -1,6 +1,7 @@
 """Runs one request in a fresh worker process, and brings back all that is known of it."""
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -11,18 +12,22 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from enum import Enum, auto
+from typing import IO, Any, BinaryIO
 
 import msgspec
 
 from agentmem_observe.bench.isolation import end_group
 from agentmem_observe.bench.messages import (
+    GO,
+    Asking,
     Finished,
     Message,
     MessageReader,
     Observed,
     Progress,
     Request,
+    Window,
 )
 from agentmem_observe.measure.noise import NoiseProbe, noise_between
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample, summarise
@@ -32,7 +37,7 @@ from agentmem_observe.telemetry.spans import RunTrace, Traces
 from agentmem_observe.units import format_seconds
 
 _POLL_SECONDS = 0.2
-_SAMPLE_EVERY_SECONDS = 0.2  # the seeds' interval
+_SAMPLE_EVERY_SECONDS = {False: 0.2, True: 1.0}  # the seeds' interval; in turns, for months
 _FAREWELL_SECONDS = 5.0
 _LOG_TAIL_BYTES = 4_000
 _SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # some have none
@@ -51,6 +56,14 @@ _COMMAND = [
 ]
 
 
+class Turn(Enum):
+    """What a run in turns is to do."""
+
+    GO = auto()
+    WAIT = auto()
+    END = auto()
+
+
 class Listener:
     """Is told what is seen of one run while it goes on. This one takes no notice."""
 
@@ -65,6 +78,30 @@ class Listener:
 
     def sampled(self, sample: ProcessSample) -> None:
         """The worker's process was looked at; called from the sampler's thread."""
+
+    def turn(self, asked: bool) -> Turn:
+        """Say whether a run in turns may go on; called several times a second.
+
+        Args:
+            asked: Whether the worker waits for its next turn.
+        """
+        return Turn.GO
+
+    def window(self, window: Window) -> None:
+        """A turn of the worker has ended; called from the run's thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """After what a worker is killed.
+
+    Attributes:
+        time_seconds: It is not done by then; of a run in turns, a turn.
+        silence_seconds: A run in turns said nothing for so long, not even that it lives.
+    """
+
+    time_seconds: float = math.inf
+    silence_seconds: float = math.inf
 
 
 @dataclass(slots=True)
@@ -86,28 +123,51 @@ class WorkerRun:
     log_tail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    deadline: float
-    time_limit_seconds: float
-    stop: threading.Event
+class _Watchdog:
+    """Knows when a run must be ended."""
 
-    def reached(self) -> str:
-        """Return why the run must end now, or ""."""
-        if self.stop.is_set():
-            return "interrupted"
-        if time.monotonic() >= self.deadline:
-            return (
-                f"not done after {format_seconds(self.time_limit_seconds)}; allow more with "
-                "--timeout, or ask for less with --params"
+    def __init__(self, limits: Limits, stop: threading.Event) -> None:
+        self._limits, self._stop = limits, stop
+        self.begin()
+        self.hear()
+
+    def begin(self) -> None:
+        """A run, or a turn of it, begins."""
+        self._deadline = time.monotonic() + self._limits.time_seconds
+
+    def wait(self) -> None:
+        """The run waits for its turn, which may take as long as it will."""
+        self._deadline = math.inf
+
+    def hear(self) -> None:
+        """The worker said something."""
+        self._heard_at = time.monotonic()
+
+    def reached(self) -> Finished | None:
+        """Return how the run must end now, or None."""
+        now, limits = time.monotonic(), self._limits
+        if self._stop.is_set():
+            return _failed("interrupted", "interrupted")
+        if now >= self._deadline:
+            return _failed(
+                f"not done after {format_seconds(limits.time_seconds)}; allow more with "
+                "--timeout, or ask for less with --params",
+                "timeout",
             )
-        return ""
+        if now - self._heard_at >= limits.silence_seconds:
+            silence = format_seconds(limits.silence_seconds)
+            return _failed(
+                f"the worker said nothing for {silence}: it was stopped, or something in it "
+                "holds the interpreter; it was killed",
+                "hung",
+            )
+        return None
 
 
 def run_in_worker(
     request: Request,
     *,
-    time_limit_seconds: float,
+    limits: Limits,
     stop: threading.Event,
     listener: Listener,
     trace: RunTrace | None = None,
@@ -116,7 +176,7 @@ def run_in_worker(
 
     Args:
         request: What to run; its directory must exist and be empty.
-        time_limit_seconds: The worker is killed after this.
+        limits: After what the worker is killed.
         stop: When set, the worker is killed and the run ends as interrupted.
         listener: Is told how it goes.
         trace: Gets the spans that the worker makes.
@@ -124,8 +184,7 @@ def run_in_worker(
     Returns:
         The run; its status is ``failed`` if the worker died, hung or was stopped.
     """
-    run = WorkerRun(_failed("it never started"))
-    limits = _Limits(time.monotonic() + time_limit_seconds, time_limit_seconds, stop)
+    run = WorkerRun(_failed("it never started", "crashed"))
     noise = NoiseProbe()
     quiet = noise.read()
     with tempfile.TemporaryFile() as log:
@@ -138,9 +197,9 @@ def run_in_worker(
                 return sample
 
             course = Series(look)
-            with Sampler([course], _SAMPLE_EVERY_SECONDS):
-                inbox = _Inbox(run, listener, trace or RunTrace())
-                run.finished = _listen(process, pipe, inbox, limits)
+            with Sampler([course], _SAMPLE_EVERY_SECONDS[request.in_turns]):
+                inbox = _Inbox(run, listener, trace or RunTrace(), _Watchdog(limits, stop))
+                run.finished = _listen(process, pipe, inbox)
         run.log_tail = _tail(log)
     run.resources = summarise(course.samples) | course.report()
     # The benchmark's own figure has its children in it, which are no strangers either.
@@ -169,9 +228,18 @@ def _spawned(request: Request, log: BinaryIO) -> Iterator[tuple[subprocess.Popen
             os.close(sending)
         stack.callback(end_group, process)
         assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
-            stdin.write(msgspec.json.encode(request))  # if it died at once, its exit says so
+        stack.callback(_close, process.stdin)
+        with contextlib.suppress(BrokenPipeError):  # if it died at once, its exit says so
+            process.stdin.write(msgspec.json.encode(request) + b"\n")
+            process.stdin.flush()
+        if not request.in_turns:
+            _close(process.stdin)
         yield process, receiving
+
+
+def _close(pipe: IO[bytes]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # what was never read is not missed
+        pipe.close()
 
 
 @dataclass(slots=True)
@@ -181,9 +249,27 @@ class _Inbox:
     run: WorkerRun
     listener: Listener
     trace: RunTrace
+    watchdog: _Watchdog
+    asked: bool = False
     last: Finished | None = None
 
+    def grant(self, pipe: IO[bytes] | None) -> None:
+        """Tell the worker of a run in turns to go on, or that all is over."""
+        if pipe is None or pipe.closed:
+            return
+        turn = self.listener.turn(self.asked)
+        if turn is Turn.END:
+            _close(pipe)
+            self.watchdog.begin()
+        elif self.asked and turn is Turn.GO:
+            self.asked = False
+            self.watchdog.begin()
+            with contextlib.suppress(BrokenPipeError):  # its exit says more
+                pipe.write(GO)
+                pipe.flush()
+
     def receive(self, message: Message) -> None:
+        self.watchdog.hear()
         match message:
             case Finished():
                 self.last = message
@@ -191,6 +277,11 @@ class _Inbox:
                 self.listener.observed(message)
             case Traces():
                 self.trace.received(message)
+            case Asking():
+                self.asked = True
+                self.watchdog.wait()
+            case Window():
+                self.listener.window(message)
             case Progress():
                 delta = Aggregate.from_bytes(message.delta)
                 self.run.aggregate.merge(delta)
@@ -198,43 +289,46 @@ class _Inbox:
                 self.listener.progressed(message)
 
 
-def _listen(
-    process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox, limits: _Limits
-) -> Finished:
+def _listen(process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox) -> Finished:
     """Take messages until the worker has finished, ended, or come to a limit."""
     reader = MessageReader(inbox.receive)
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)
         while inbox.last is None:
-            if reason := limits.reached():
-                return _failed(reason)
+            if ending := inbox.watchdog.reached():
+                return ending
+            inbox.grant(process.stdin)
             # Not its pipe alone tells that the worker has ended: a child of its own may hold it.
             ended = process.poll() is not None
             readable = selector.select(0 if ended else _POLL_SECONDS)
             data = os.read(pipe, _READ_BYTES) if readable else b""
             if not data and (ended or readable):
-                return _failed(_how_it_ended(process))
+                return _how_it_ended(process)
             try:
                 reader.feed(data)
             except msgspec.MsgspecError as error:
-                return _failed(f"something in the worker wrote into its harness's pipe: {error}")
+                return _failed(
+                    f"something in the worker wrote into its harness's pipe: {error}", "error"
+                )
     return inbox.last
 
 
-def _failed(reason: str) -> Finished:
-    return Finished("failed", reason, {}, {})
+def _failed(reason: str, cause: str) -> Finished:
+    return Finished("failed", reason, {}, {}, cause=cause)
 
 
-def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+def _how_it_ended(process: subprocess.Popen[bytes]) -> Finished:
     try:
         code = process.wait(_FAREWELL_SECONDS)
     except subprocess.TimeoutExpired:
-        return "the worker closed its pipe and hung; it was killed"
+        return _failed("the worker closed its pipe and hung; it was killed", "hung")
     if code >= 0:
-        return f"the worker ended with exit code {code} before it was done"
+        return _failed(f"the worker ended with exit code {code} before it was done", "crashed")
     name = _SIGNAL_NAMES.get(-code, f"signal {-code}")
-    hint = "; the kernel does that when memory runs out" if name == "SIGKILL" else ""
-    return f"the worker was killed by {name}{hint}"
+    if name == "SIGKILL":
+        hint = "; the kernel does that when memory runs out"
+        return _failed(f"the worker was killed by {name}{hint}", "killed")
+    return _failed(f"the worker was killed by {name}", "crashed")
 
 
 def _tail(log: BinaryIO) -> str:

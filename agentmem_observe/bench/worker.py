@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,18 +25,22 @@ from agentmem_observe.bench.isolation import bind_to_parent
 from agentmem_observe.bench.messages import (
     Finished,
     Gauge,
+    Message,
     Observed,
     Progress,
     Request,
+    Window,
     write_message,
 )
 from agentmem_observe.bench.overhead import timed_operation_cost
+from agentmem_observe.bench.turns import GrantedTurns, Turns
 from agentmem_observe.bench.untraced import Untraced
 from agentmem_observe.errors import (
     AgentMemObserveError,
     BenchmarkError,
     ChildError,
     ResultFormatError,
+    TargetError,
 )
 from agentmem_observe.measure.gc_pauses import GcPauses
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample
@@ -52,12 +57,16 @@ _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 def main() -> None:
     """Read a request from standard input, run it, write messages to the given descriptor."""
     bind_to_parent(int(sys.argv[2]))
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-    with os.fdopen(int(sys.argv[1]), "wb") as stream:
-        reporter = Reporter(stream)
-        finished = run(request, reporter, start_tracing(request, reporter))
-        reporter.flush()
-        send(stream, finished)
+    # Unbuffered: what follows the request are the grants of its turns.
+    with os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as requests:
+        request = msgspec.json.decode(requests.readline(), type=Request)
+        with os.fdopen(int(sys.argv[1]), "wb") as stream:
+            reporter = Reporter(stream)
+            turns = GrantedTurns(requests, reporter.say) if request.in_turns else None
+            finished = run(request, reporter, start_tracing(request, reporter), turns)
+            reporter.flush()
+            with reporter.alone:
+                send(stream, finished)
 
 
 def start_tracing(request: Request, reporter: "Reporter") -> Untraced:
@@ -75,13 +84,19 @@ def send(stream: BinaryIO, finished: Finished) -> None:
         write_message(stream, finished)
     except (TypeError, ValueError, OverflowError) as error:
         reason = f"what the benchmark returned, or says of itself, cannot be sent: {error}"
-        write_message(stream, Finished("failed", ascii(reason)[1:-1], {}, {}))
+        failed = Finished("failed", ascii(reason)[1:-1], {}, {}, cause="error")
+        write_message(stream, failed)
 
 
 class Reporter:
-    """Sends progress and deltas, at most four times a second."""
+    """Sends progress and deltas, at most four times a second.
+
+    Attributes:
+        alone: Held by whoever writes to the supervisor.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
+        self.alone = threading.RLock()
         self._stream = stream
         self._process = os.getpid()
         self._pending = Aggregate()
@@ -93,11 +108,12 @@ class Reporter:
         """Take progress and a delta; a `bench.context.Report`."""
         if os.getpid() != self._process:
             return  # a forked copy: what is pending here is sent by the original too
-        self._pending.merge(measured)
-        new_phase = phase != self._progress[2]
-        self._progress = (done, total, phase)
-        if new_phase or time.monotonic() - self._sent_at >= _REPORT_EVERY_SECONDS:
-            self.flush()
+        with self.alone:
+            self._pending.merge(measured)
+            new_phase = phase != self._progress[2]
+            self._progress = (done, total, phase)
+            if new_phase or time.monotonic() - self._sent_at >= _REPORT_EVERY_SECONDS:
+                self.flush()
 
     def observe(self, metric: Metric, labels: Mapping[str, str], value: float) -> None:
         """Take the value of a gauge; a `bench.context.Observe`."""
@@ -108,19 +124,32 @@ class Reporter:
         """Send what was traced, behind what was measured."""
         if os.getpid() == self._process:
             self.flush()
-            write_message(self._stream, traces)
+            self.say(traces)
+
+    def say(self, message: Message) -> None:
+        """Send something of its own; before the end of a turn, all that was measured in it."""
+        with self.alone:
+            if isinstance(message, Window):
+                self.flush()
+            write_message(self._stream, message)
 
     def flush(self) -> None:
         """Send what is pending now."""
-        if self._gauges:
-            write_message(self._stream, Observed(list(self._gauges.values())))
-            self._gauges.clear()
-        delta, self._pending = self._pending.to_bytes(), Aggregate()
-        write_message(self._stream, Progress(*self._progress, delta))
-        self._sent_at = time.monotonic()
+        with self.alone:
+            if self._gauges:
+                write_message(self._stream, Observed(list(self._gauges.values())))
+                self._gauges.clear()
+            delta, self._pending = self._pending.to_bytes(), Aggregate()
+            write_message(self._stream, Progress(*self._progress, delta))
+            self._sent_at = time.monotonic()
 
 
-def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -> Finished:
+def run(
+    request: Request,
+    reporter: Reporter,
+    tracing: Untraced | None = None,
+    turns: Turns | None = None,
+) -> Finished:
     """Run one benchmark and describe how it went; never raises for what the benchmark does."""
     timed_operation = timed_operation_cost()
     tracing = tracing or Untraced()
@@ -132,10 +161,11 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         driver=DriverOptions(timeout_seconds=request.timeout_seconds, tracer=tracing.operations),
         tracing=tracing,
         observe=reporter.observe if request.exported else None,
+        turns=turns,
     )
     params = request.params
     results: dict[str, Any] = {}
-    status, reason, trace = "ok", "", ""
+    status, reason, trace, cause = "ok", "", "", ""
     process, probe = psutil.Process(), ProcessProbe(os.getpid())
     rss_before, before = process.memory_info().rss, probe.sample()
     began, cpu_began = time.perf_counter(), _cpu_seconds()
@@ -149,12 +179,14 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         except SkipBenchmark as skip:
             status, reason = "skipped", str(skip)
         except ChildError as error:
-            status, reason, trace = "failed", str(error), error.stack
+            status, reason, trace, cause = "failed", str(error), error.stack, "error"
         except AgentMemObserveError as error:
             status, reason = "failed", str(error)
+            cause = "target" if isinstance(error, TargetError) else "error"
         except BaseException as error:
             status, reason = "failed", f"{type(error).__name__}: {error}"
             trace = traceback.format_exc()
+            cause = "out_of_memory" if isinstance(error, MemoryError) else "error"
         execution_time = time.perf_counter() - began
         cpu_seconds = _cpu_seconds() - cpu_began
         after = probe.sample(with_uss=True)
@@ -174,7 +206,7 @@ def run(request: Request, reporter: Reporter, tracing: Untraced | None = None) -
         "gc": gc_pauses.to_dict(),
         **bench.facts(),
     }
-    return Finished(status, reason, results, facts, trace)
+    return Finished(status, reason, results, facts, trace, cause)
 
 
 def _cpu_seconds() -> float:

@@ -27,6 +27,12 @@ class CycleReadings:
     heap_bytes: tuple[int, ...] = ()
 
 
+def allocated_blocks() -> int:
+    """Collect garbage and return the blocks of Python's own allocator that are in use then."""
+    gc.collect()
+    return sys.getallocatedblocks()
+
+
 class CycleProbe:
     """Reads how much is allocated, between cycles, and allocates nothing that outlives a reading.
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from agentmem_observe.model import Outcome, Record, Uint8Array
+from agentmem_observe.model import Outcome, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,24 @@ def repeat(operation: Operation, count: int) -> Script:
     return Script((operation,), bytes(count))
 
 
-def mixed(operations: Sequence[Operation], count: int, seed: int) -> Script:
-    """Return a script that draws each operation with equal probability.
+def mixed(
+    operations: Sequence[Operation],
+    count: int,
+    seed: int,
+    weights: Sequence[float] | None = None,
+) -> Script:
+    """Return a script that draws each operation at random.
 
     Args:
         operations: The kinds to draw from.
         count: Length of the script, >= 0.
         seed: The same seed gives the same order.
+        weights: How likely each is to be drawn, >= 0 and not all 0; all alike if None.
     """
-    order: Uint8Array = np.random.default_rng(seed).integers(
-        len(operations), size=count, dtype=np.uint8
-    )
+    random = np.random.default_rng(seed)
+    if weights is None or len(set(weights)) == 1:
+        order = random.integers(len(operations), size=count, dtype=np.uint8)
+    else:
+        shares = np.asarray(weights) / sum(weights)
+        order = random.choice(len(operations), size=count, p=shares).astype(np.uint8)
     return Script(operations, order.tobytes())

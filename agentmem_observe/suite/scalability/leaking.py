@@ -60,17 +60,7 @@ def leak_figures(
 def _cycles(
     target: MemoryTarget, records: Sequence[Record], cycles: int, seconds: float
 ) -> dict[str, Any]:
-    def cycle(chosen: Sequence[Record]) -> None:
-        for record in chosen:
-            target.store(record)
-            target.retrieve(record.agent_id, record.record_id)
-            target.search(record.agent_id, record.state, _K, vector=record.vector)
-            target.delete(record.agent_id, record.record_id)
-
-    began = time.perf_counter()
-    cycle(records[:_PROBED_RECORDS])
-    each = (time.perf_counter() - began) / len(records[:_PROBED_RECORDS])
-    chosen = records[: int(seconds / (cycles * each))]
+    chosen, each = as_many_as_fit(target, records, seconds / cycles)
     operations = OPERATIONS_PER_RECORD * len(chosen)
     if len(chosen) < min(_FEWEST_RECORDS, len(records)):
         reason = (
@@ -79,15 +69,43 @@ def _cycles(
             "make the load longer"
         )
         return asdict(LeakVerdict("unknown", reasons=(reason,)))
-    run_cycles(lambda: cycle(chosen), cycles)  # caches and tables reach their size
+    run_cycles(lambda: cycle(target, chosen), cycles)  # caches and tables reach their size
     for _ in range(_MOST_RUNS):
-        verdict = judge_cycles(run_cycles(lambda: cycle(chosen), cycles).blocks, operations)
+        verdict = judge_cycles(
+            run_cycles(lambda: cycle(target, chosen), cycles).blocks, operations
+        )
         if verdict.verdict == "none":
             break
     if verdict.verdict == "leak":
-        kept = traced_bytes_per_cycle(lambda: cycle(chosen))
+        kept = traced_bytes_per_cycle(lambda: cycle(target, chosen))
         verdict = replace(verdict, bytes_per_operation=kept / operations)
     return asdict(verdict)
+
+
+def cycle(target: MemoryTarget, records: Sequence[Record]) -> None:
+    """Store records, read them, search for them and delete them: nothing of them must be left."""
+    for record in records:
+        target.store(record)
+        target.retrieve(record.agent_id, record.record_id)
+        target.search(record.agent_id, record.state, _K, vector=record.vector)
+        target.delete(record.agent_id, record.record_id)
+
+
+def as_many_as_fit(
+    target: MemoryTarget, records: Sequence[Record], seconds: float
+) -> tuple[Sequence[Record], float]:
+    """Return the first records, as many as a cycle of about this length takes, and each's seconds.
+
+    Args:
+        target: Open, and under no load.
+        records: To choose from, at least one; some of them go through a cycle to see.
+        seconds: Length of a cycle, > 0.
+    """
+    probed = records[:_PROBED_RECORDS]
+    began = time.perf_counter()
+    cycle(target, probed)
+    each = (time.perf_counter() - began) / len(probed)
+    return records[: int(seconds / each)], each
 
 
 def _forecast(at: Sequence[float], rss: Sequence[int]) -> dict[str, Any]:

@@ -3,28 +3,25 @@
 import gc
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agentmem_observe.analysis.samples import fewest_samples_for
 from agentmem_observe.bench.context import AGENT, Bench
 from agentmem_observe.bench.measurement import Measurement
-from agentmem_observe.bench.verification import is_kept
 from agentmem_observe.measure.process import ProcessProbe, summarise
 from agentmem_observe.measure.recorder import Aggregate, fold
-from agentmem_observe.model import Hit, Outcome, Record, Vector
+from agentmem_observe.model import Hit, Record, Vector
 from agentmem_observe.suite.scalability.leaking import leak_figures
+from agentmem_observe.suite.scalability.steady import HITS, SteadyLoad
 from agentmem_observe.suite.scalability.usage import Usage, own_probe, server_probe
 from agentmem_observe.suite.storage.footprint import quiet_rss_bytes
 from agentmem_observe.targets.base import Capability, MemoryTarget, Query, TargetInfo
-from agentmem_observe.workload.arrivals import Constant
 from agentmem_observe.workload.driver import open_loop
-from agentmem_observe.workload.operations import Operation, Script, mixed
 
 RECORDS = 1000
 """Different states that are stored over and over, under ids of their own: the seeds' number."""
 
-_K = 10  # hits of a search, as in the seeds
 _INTERVAL_SECONDS = 0.5  # between samples, as in the seeds
 _CALIBRATION_SHARE, _CALIBRATION_SECONDS = 0.1, (1.5, 10.0)
 _WARM_UP_SECONDS = 0.3  # first times are dear: they are not the load's price
@@ -35,76 +32,6 @@ _METHOD = (
     "nothing; the rest of this process is the target's, client and all. Its memory is the RSS "
     "before the target was opened; what came after is the target's."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class SteadyLoad:
-    """Stores, reads and searches in equal parts, at a constant rate.
-
-    Attributes:
-        rate: Operations per second, > 0.
-        seconds: How long, > 0.
-        workers: The most operations that can be in the target at once, >= 1.
-        seed: Of the order of operations.
-    """
-
-    rate: float
-    seconds: float
-    workers: int = 1
-    seed: int = 0
-
-    @property
-    def arrivals(self) -> Constant:
-        """Return when operations are due."""
-        return Constant(self.rate, self.seconds)
-
-    @property
-    def count(self) -> int:
-        """Return how many operations there are, or one more."""
-        return int(self.rate * self.seconds) + 1
-
-    def script(self, target: MemoryTarget, records: Sequence[Record]) -> Script:
-        """Return the operations; the i-th is about the ``i % 1000``-th record.
-
-        Args:
-            target: Holds the records, so that whatever a read asks for is there.
-            records: What to store, a thousand with different ids of one agent.
-        """
-        scoped = Capability.AGENT_SCOPE in target.info().capabilities
-
-        def record(number: int) -> Record:
-            return records[number % len(records)]
-
-        def store(number: int) -> str:
-            return target.store(record(number))
-
-        def retrieve(number: int) -> Record | None:
-            return target.retrieve(AGENT, record(number).record_id)
-
-        def search(number: int) -> list[Hit]:
-            query = record(number)
-            return target.search(AGENT, query.state, _K, vector=query.vector)
-
-        def is_acknowledged(number: int, record_id: object) -> Outcome:
-            return Outcome.OK if record_id else Outcome.EMPTY
-
-        def is_right(number: int, found: Record | None) -> Outcome:
-            if found is None:
-                return Outcome.EMPTY
-            return Outcome.OK if is_kept(record(number), found) else Outcome.WRONG
-
-        def are_own(number: int, hits: list[Hit]) -> Outcome:
-            if not hits:
-                return Outcome.EMPTY
-            strange = scoped and any(hit.agent_id != AGENT for hit in hits)
-            return Outcome.WRONG if strange or len(hits) > _K else Outcome.OK
-
-        operations = (
-            Operation("create_memory", store, is_acknowledged),
-            Operation("retrieve_memory", retrieve, is_right),
-            Operation("search_memory", search, are_own),
-        )
-        return mixed(operations, self.count, self.seed)
 
 
 class Utilization:
@@ -213,7 +140,7 @@ class _Echo(MemoryTarget):
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = {record.record_id: record for record in records}
-        self._hits = [Hit(record.record_id, 1.0, AGENT) for record in records[:_K]]
+        self._hits = [Hit(record.record_id, 1.0, AGENT) for record in records[:HITS]]
 
     def info(self) -> TargetInfo:
         capabilities = frozenset({Capability.AGENT_SCOPE, Capability.THREAD_SAFE})

@@ -1,0 +1,201 @@
+"""Runs without an end of their own: real workers that wait for turns, are cut short, and hang."""
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentmem_observe import suite
+from agentmem_observe.bench.discover import Benchmark, discover
+from agentmem_observe.bench.messages import Progress, Window
+from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
+from agentmem_observe.bench.supervisor import Listener, Turn
+from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.measure.process import ProcessSample
+
+SOAK = Path(suite.__path__[0]) / "soak"
+SHORT = {"rate": 100, "window_seconds": 0.2, "records": 20}
+
+
+class Grants(Listener):
+    """Grants so many turns, then ends the run."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+        self.windows: list[Window] = []
+        self.pid = 0
+        self.polls_while_waiting = 0
+
+    def turn(self, asked: bool) -> Turn:
+        return Turn.GO if len(self.windows) < self.turns else Turn.END
+
+    def window(self, window: Window) -> None:
+        self.windows.append(window)
+
+    def sampled(self, sample: ProcessSample) -> None:
+        self.sample = sample
+
+
+class _Told(Observer):
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.result: dict[str, Any] = {}
+
+    def started(self, benchmark: Benchmark) -> Listener:
+        return self.listener
+
+    def ended(self, benchmark: Benchmark, path: str, result: Any) -> None:
+        self.result = result
+
+
+def soak(
+    directory: Path,
+    listener: Listener,
+    *,
+    target: str = "fake",
+    params: dict[str, Any] = SHORT,
+    **options: Any,
+) -> dict[str, Any]:
+    """Run the soak until its listener ends it; return its result."""
+    (found,) = discover([SOAK])
+    told = _Told(listener)
+    runner = BenchmarkRunner(
+        BenchmarkConfig(output_dir=str(directory)),
+        options=RunOptions(target=target, in_turns=True, **options),
+        observer=told,
+    )
+    runner.run([replace(found, name="checkout", function="steady")], params)
+    return told.result
+
+
+def test_a_run_in_turns_ends_well_after_as_many_turns_as_it_was_granted(tmp_path: Path) -> None:
+    listener = Grants(3)
+
+    result = soak(tmp_path, listener)
+
+    assert (result["category"], result["benchmark"]) == ("soak", "checkout")
+    assert result["metadata"]["status"] == "ok"
+    assert [window.number for window in listener.windows] == [1, 2, 3]
+    assert result["results"]["operations"] == 3 * 20
+
+
+def test_a_window_says_what_its_verdicts_are_made_of(tmp_path: Path) -> None:
+    listener = Grants(1)
+
+    soak(tmp_path, listener, target="embedded")
+
+    (window,) = listener.windows
+    assert window.figures["validity"]["verdict"] in ("valid", "degraded", "void")
+    assert window.figures["offered_operations_per_second"] == pytest.approx(100)
+    assert window.figures["blocks"] > 1000
+    assert window.figures["stored_records"] == 20
+    assert window.figures["stored_bytes"] > 0
+    assert not window.figures["cut"]
+
+
+class Waits(Grants):
+    """Lets the worker wait for a while before it grants anything."""
+
+    def turn(self, asked: bool) -> Turn:
+        if asked and self.polls_while_waiting < 5:
+            self.polls_while_waiting += 1
+            self.windows_before = len(self.windows)
+            return Turn.WAIT
+        return super().turn(asked)
+
+
+def test_a_worker_waits_for_its_turn_beyond_its_time_limit(tmp_path: Path) -> None:
+    listener = Waits(1)
+
+    result = soak(tmp_path, listener, time_limit_seconds=0.9)
+
+    assert listener.polls_while_waiting == 5
+    assert listener.windows_before == 0
+    assert result["metadata"]["status"] == "ok"
+
+
+class EndsInTheFirstWindow(Grants):
+    """Grants one long turn and says that all is over as soon as something is measured in it."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.over = False
+
+    def turn(self, asked: bool) -> Turn:
+        return Turn.END if self.over else super().turn(asked)
+
+    def progressed(self, progress: Progress) -> None:
+        self.over = self.over or "operations a second" in progress.phase
+
+
+def test_a_turn_is_cut_short_when_all_is_over(tmp_path: Path) -> None:
+    listener = EndsInTheFirstWindow()
+
+    result = soak(tmp_path, listener, params=SHORT | {"window_seconds": 600})
+
+    assert result["metadata"]["status"] == "ok"
+    assert [window.figures["cut"] for window in listener.windows] in ([True], [])
+
+
+class Signals(Grants):
+    """Sends the worker a signal when its first window has ended."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(1000)
+        self.number = number
+
+    def window(self, window: Window) -> None:
+        super().window(window)
+        os.kill(_child_of(os.getpid()), self.number)
+
+
+def _child_of(parent: int) -> int:
+    """Return the process id of the worker: the child that this process has."""
+    children = Path(f"/proc/self/task/{_thread_of_run()}/children").read_text().split()
+    return int(children[-1])
+
+
+def _thread_of_run() -> int:
+    return int(os.readlink("/proc/thread-self").rpartition("/")[2])
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(signal.SIGSTOP, "hung"), (signal.SIGKILL, "killed")]
+)
+def test_a_worker_that_is_stopped_or_killed_fails_with_what_was_measured(
+    tmp_path: Path, number: int, cause: str
+) -> None:
+    listener = Signals(number)
+
+    result = soak(tmp_path, listener, silence_limit_seconds=2)
+
+    assert result["metadata"]["status"] == "failed"
+    assert result["metadata"]["cause"] == cause
+    assert sum(h["service_time"]["count"] for h in result["metadata"]["histograms"]) >= 20
+
+
+def test_a_target_that_hangs_is_no_silence_and_meets_the_time_limit(tmp_path: Path) -> None:
+    result = soak(
+        tmp_path,
+        Grants(2),
+        target="fake?hangs_at=150",
+        silence_limit_seconds=1.5,
+        time_limit_seconds=3,
+    )
+
+    assert result["metadata"]["cause"] == "timeout"
+
+
+def test_a_window_in_which_nothing_succeeds_ends_the_run_as_the_targets_fault(
+    tmp_path: Path,
+) -> None:
+    only_reads = SHORT | {"mix": {"retrieve_memory": 1}}
+
+    result = soak(tmp_path, Grants(9), target="fake?returns_nothing_one_in=1", params=only_reads)
+
+    assert result["metadata"]["status"] == "failed"
+    assert result["metadata"]["cause"] == "target"
+    assert "none of 20 operations in a window succeeded (20 empty)" in result["metadata"]["reason"]
