@@ -3,16 +3,17 @@
 import re
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
 
+from agentmem_observe.cli.result_directory import results_in
 from agentmem_observe.errors import UsageError
-from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.telemetry.backfill import (
+    blocks_directory,
     create_blocks,
     find_promtool,
-    prepare_blocks,
     refuse_existing,
     take_results,
     write_text,
@@ -48,18 +49,15 @@ def fill(
             cannot be written.
     """
     extra = parse_labels(labels)
-    if not Path(input_dir).is_dir():
-        raise UsageError(
-            f"--input-dir {input_dir}: there is no such directory; make results with: "
-            "agentmem-observe run"
-        )
+    store = results_in(input_dir, "--input-dir")
+    place: AbstractContextManager[None] = nullcontext()
     if openmetrics is not None:
         refuse_existing(openmetrics, force=force)
     else:
         promtool = find_promtool(promtool)
-        prepare_blocks(output_dir, force=force)
-    with History(extra) as history:
-        taken = take_results(BenchmarkResults(input_dir), history, _Patient("read", "results"))
+        place = blocks_directory(output_dir, force=force)
+    with place, History(extra) as history:
+        taken = take_results(store, history, _Patient("read", "results"))
         for complaint in taken.skipped:
             click.echo(f"skipped {complaint}", err=True)
         span = history.span()

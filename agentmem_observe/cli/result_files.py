@@ -9,16 +9,23 @@ from rich.console import Console
 from rich.table import Table
 
 from agentmem_observe.cli.render import render_result
+from agentmem_observe.cli.result_directory import results_in
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.units import format_seconds
+
+_OPTION = "--results-dir"
 
 
 def print_list(
     *, category: str | None, benchmark: str | None, results_dir: str, as_json: bool
 ) -> None:
-    """Print the result files of a directory, oldest first, as a table or as JSON."""
-    store = BenchmarkResults(results_dir)
+    """Print the result files of a directory, oldest first, as a table or as JSON.
+
+    Raises:
+        UsageError: If there is no such directory.
+    """
+    store = results_in(results_dir, _OPTION)
     rows = [_row(store, path) for path in store.list_results(category, benchmark)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -51,8 +58,11 @@ def print_result(*, result: str, results_dir: str, as_json: bool) -> None:
 
     Raises:
         ResultFormatError: If there is no such result or it is damaged.
+        UsageError: If it is no file, and there is no such directory.
     """
-    document = BenchmarkResults(results_dir).load_result(result)
+    is_file = Path(result).is_file()  # wherever it is: then no directory is needed
+    store = BenchmarkResults(results_dir) if is_file else results_in(results_dir, _OPTION)
+    document = store.load_result(result)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:

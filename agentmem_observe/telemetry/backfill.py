@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -91,8 +91,9 @@ def find_promtool(program: str) -> str:
     )
 
 
-def prepare_blocks(directory: Path, *, force: bool) -> None:
-    """Make a directory for blocks.
+@contextmanager
+def blocks_directory(directory: Path, *, force: bool) -> Iterator[None]:
+    """Make a directory for blocks; on leaving, remove what was made for it and stayed empty.
 
     Args:
         directory: Where.
@@ -102,14 +103,22 @@ def prepare_blocks(directory: Path, *, force: bool) -> None:
         UsageError: If there are.
         ExportError: If it cannot be made or read.
     """
-    with _writing(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        blocks = [each.name for each in directory.iterdir() if _BLOCK.fullmatch(each.name)]
-    if blocks and not force:
-        raise UsageError(
-            f"{directory}: has blocks already ({len(blocks)}); name another directory with "
-            "--output-dir, or add to them with --force"
-        )
+    missing: list[Path] = []
+    try:
+        with _writing(directory):
+            missing = [each for each in (directory, *directory.parents) if not each.exists()]
+            directory.mkdir(parents=True, exist_ok=True)
+            blocks = [each.name for each in directory.iterdir() if _BLOCK.fullmatch(each.name)]
+        if blocks and not force:
+            raise UsageError(
+                f"{directory}: has blocks already ({len(blocks)}); name another directory with "
+                "--output-dir, or add to them with --force"
+            )
+        yield
+    finally:
+        for each in missing:  # the deepest first
+            with suppress(OSError):  # it is not empty, or was never made
+                each.rmdir()
 
 
 def create_blocks(

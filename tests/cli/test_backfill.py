@@ -80,7 +80,7 @@ def test_without_promtool_nothing_is_read(command, store):
     assert ran.err.startswith("Error: no-such-program: no such program; it is in Debian's package")
 
 
-def test_results_of_which_none_can_be_used_are_a_failure(command, arguments, store):
+def test_results_of_which_none_can_be_used_are_a_failure(command, arguments, store, tmp_path):
     for path in Path(store.results_dir, "mine").iterdir():
         path.write_text("{")
 
@@ -89,6 +89,7 @@ def test_results_of_which_none_can_be_used_are_a_failure(command, arguments, sto
     assert ran.code == 1
     assert ran.err.count("skipped ") == 3
     assert "Nothing written: none of 3 result files in " in ran.err
+    assert not (tmp_path / "blocks").exists()
 
 
 def test_a_directory_without_results_says_how_to_make_some(command, arguments, tmp_path):
@@ -109,6 +110,43 @@ def test_a_directory_that_is_not_there_is_an_error_of_its_own(command, arguments
     assert ran.code == 1
     assert "there is no such directory" in ran.err
     assert not (tmp_path / "blocks").exists()
+
+
+def test_what_is_no_directory_of_results_is_said_to_be_none(command, arguments, tmp_path):
+    arguments[2] = tmp_path / "file"
+    arguments[2].touch()
+
+    ran = command(*arguments)
+
+    assert ran.code == 1
+    assert ran.err.startswith(f"Error: {tmp_path}/file: cannot be read: Not a directory; name a ")
+
+
+def test_a_refusal_leaves_none_of_the_directories_that_it_made(
+    command, arguments, promtool, tmp_path
+):
+    promtool.write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "there").mkdir()
+    places = ["new", "new/below", "there", "there/below", "bin/promtool/below"]
+
+    codes = []
+    for place in places:
+        arguments[4] = tmp_path / place
+        codes.append(command(*arguments).code)
+
+    assert codes == [1] * len(places)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_directory_that_others_use_meanwhile_is_left_to_them(
+    command, arguments, promtool, tmp_path
+):
+    promtool.write_text(f"#!/bin/sh\ntouch {tmp_path}/new/theirs\nexit 1\n")
+    arguments[4] = tmp_path / "new" / "below"
+
+    assert command(*arguments).code == 1
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["theirs"]
 
 
 @pytest.mark.parametrize(

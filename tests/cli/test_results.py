@@ -70,12 +70,36 @@ def test_list_filters_by_category_and_benchmark(command, store):
 
 
 def test_where_no_results_are_the_talk_says_how_to_make_some(command, tmp_path):
-    table = command("results", "list", "--results-dir", tmp_path / "nowhere")
-    document = command("results", "list", "--results-dir", tmp_path / "nowhere", "--json")
+    table = command("results", "list", "--results-dir", tmp_path)
+    document = command("results", "list", "--results-dir", tmp_path, "--json")
 
     assert (table.code, table.out) == (0, "")
-    assert table.err.startswith(f"No results in {tmp_path}/nowhere; make some with: ")
+    assert table.err.startswith(f"No results in {tmp_path}; make some with: ")
     assert (document.code, json.loads(document.out)) == (0, [])
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["list", "--json"], ["show", "fine"]])
+@pytest.mark.parametrize("place", ["nowhere", None])
+def test_a_directory_that_is_not_there_is_not_one_without_results(
+    arguments, place, command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    option = ["--results-dir", place] if place else []
+
+    ran = command("results", *arguments, *option)
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == (
+        f"Error: --results-dir {place or 'benchmark_results'!r}: there is no such directory; "
+        "name another, or make results with: agentmem-observe run\n"
+    )
+
+
+def test_a_file_is_shown_wherever_it_is(command, store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (path, *_) = store.list_results()
+
+    assert command("results", "show", path).code == 0
 
 
 def test_a_results_directory_that_is_a_file_is_refused(command, tmp_path):
@@ -132,6 +156,8 @@ LISTINGS = [["--help"], ["list"], ["list", "--json"], ["results", "list", "--jso
 
 @pytest.mark.parametrize("arguments", LISTINGS, ids=" ".join)
 def test_a_reader_who_leaves_early_causes_no_traceback(arguments, tmp_path):
+    (tmp_path / "benchmark_results").mkdir()
+
     process = subprocess.Popen(
         [sys.executable, "-m", "agentmem_observe", *arguments],
         stdout=subprocess.PIPE,
