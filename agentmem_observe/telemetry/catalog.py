@@ -59,6 +59,10 @@ LABELS: Final = {
             "worker_spans, those that a worker did not send.",
         ),
         Label("result", "agentmem.result", "sent, failed or dropped."),
+        Label("job", "agentmem.job", "Name of a job of the daemon's settings."),
+        Label("cause", "agentmem.cause", "Why a run failed, in a word: crashed, hung, target ..."),
+        Label("reason", "agentmem.reason", "missed or overlap."),
+        Label("state", "agentmem.state", "The states that there are; 1 is the one it is in."),
         Label("version", "service.version", "Of agentmem-observe."),
         Label("commit", "vcs.ref.head.revision", "Commit of the code that was run, or empty."),
         Label("host", "host.name", "Name of the machine."),
@@ -229,6 +233,15 @@ LEAK_BYTES = _metric(
     "What each operation leaves behind, by the surest detector that could say.",
     better="lower",
 )  # fmt: skip
+DRIFT = _metric(
+    "drift", Kind.STATE, "1", (*RUN, "verdict"),
+    "Whether the service time of a soak has changed for good.",
+    states=("none", "slower", "faster", "unknown"),
+)  # fmt: skip
+DRIFT_RATIO = _metric(
+    "drift_ratio", Kind.GAUGE, "1", RUN,
+    "Service time now over what it was, by the trend of the soak's windows.", better="lower",
+)  # fmt: skip
 REGRESSION = _metric(
     "regression", Kind.STATE, "1", (*RUN, "verdict"),
     "How the last run compares with its baseline.",
@@ -248,6 +261,72 @@ SCALING_BOTTLENECK = _metric(
     "What limits the largest number of agents that was measured.",
     states=("none", "cpu", "gil", "lock", "disk", "target"),
 )  # fmt: skip
+
+# Jobs of the daemon
+
+JOB_STATE = _metric(
+    "job_state", Kind.STATE, "1", ("job", "state"), "What a job is doing.",
+    states=("idle", "waiting", "running", "backing_off", "finished"),
+)  # fmt: skip
+JOB_RUNS = _metric(
+    "job_runs_total", Kind.COUNTER, "{run}", ("job", "status"), "Runs of a job by how they ended."
+)
+JOB_FAILURES = _metric(
+    "job_failures_total", Kind.COUNTER, "{run}", ("job", "cause"), "Failed runs by their cause."
+)
+JOB_FAILURES_IN_A_ROW = _metric(
+    "job_consecutive_failures", Kind.GAUGE, "{run}", ("job",),
+    "Failed runs since the last good one.",
+    better="lower",
+)  # fmt: skip
+JOB_SKIPPED = _metric(
+    "job_skipped_total", Kind.COUNTER, "{run}", ("job", "reason"),
+    "Due times without a run: the daemon was away (missed), or the job was still at it (overlap).",
+)  # fmt: skip
+JOB_LAST_SUCCESS = _metric(
+    "job_last_success_timestamp_seconds", Kind.GAUGE, "s", ("job",),
+    "When a job last had results, a soak its last window; seconds since 1970.",
+)  # fmt: skip
+JOB_NEXT_RUN = _metric(
+    "job_next_run_timestamp_seconds", Kind.GAUGE, "s", ("job",),
+    "When a job is due next; seconds since 1970.",
+)  # fmt: skip
+JOB_PERIOD = _metric(
+    "job_period_seconds", Kind.GAUGE, "s", ("job",),
+    "How far apart its due times are, or how long a soak's windows last.",
+)  # fmt: skip
+SOAK_WINDOWS = _metric(
+    "soak_windows_total", Kind.COUNTER, "{window}", (*RUN, "verdict"),
+    "Windows of a soak by whether their numbers can be trusted.",
+)  # fmt: skip
+
+# The daemon
+
+DAEMON_STARTED = _metric(
+    "daemon_start_timestamp_seconds", Kind.GAUGE, "s", (),
+    "When the daemon started; seconds since 1970.",
+)  # fmt: skip
+SETTINGS_LOADED = _metric(
+    "daemon_settings_last_reload_success", Kind.GAUGE, "1", (),
+    "1 if the settings were good when they were last read; else older ones are in force.",
+)  # fmt: skip
+SETTINGS_LOADED_AT = _metric(
+    "daemon_settings_last_reload_success_timestamp_seconds", Kind.GAUGE, "s", (),
+    "When the settings in force were read; seconds since 1970.",
+)  # fmt: skip
+STATE_WRITABLE = _metric(
+    "daemon_state_writable", Kind.GAUGE, "1", (),
+    "1 if the state directory takes what is written; else it is kept in memory for now.",
+)  # fmt: skip
+STATE_PENDING = _metric(
+    "daemon_state_pending_writes", Kind.GAUGE, "{write}", (),
+    "What waits in memory until the state directory takes it.", better="lower",
+)  # fmt: skip
+STATE_LOST = _metric(
+    "daemon_state_lost_writes_total", Kind.COUNTER, "{write}", (),
+    "What no longer fitted into that memory.",
+)  # fmt: skip
+STATE_BYTES = _metric("daemon_state_bytes", Kind.GAUGE, "By", (), "Size of the state directory.")
 
 # The host's noise
 

@@ -172,6 +172,16 @@ class MetricRegistry:
             assert series is not None  # histograms overflow, they are not lost
             series.exemplars[bucket_of(exemplar.seconds)] = exemplar
 
+    def forget(self, label: str, value: str) -> None:
+        """Drop all series with this value of this label: what they are about is no more."""
+        with self._lock:
+            for name, known in self._series.items():
+                labels = METRICS[name].labels
+                if label in labels:
+                    place = labels.index(label)
+                    for values in [values for values in known if values[place] == value]:
+                        del known[values]
+
     def on_collect(self, callback: Callable[[], None]) -> None:
         """Call this before every `collect`, to bring in what is only read when it is asked for."""
         self._callbacks.append(callback)

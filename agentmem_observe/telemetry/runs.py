@@ -1,6 +1,7 @@
 """Turns what is known of runs into series: live while they go on, or from stored results."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agentmem_observe.measure.histogram import Histogram
@@ -73,6 +74,25 @@ class RunKey(NamedTuple):
         return cls(str(spec), document["category"], document["benchmark"])
 
 
+@dataclass(frozen=True, slots=True)
+class SoakVerdicts:
+    """What is thought of a soak after one of its windows.
+
+    Attributes:
+        validity: Of the window: a state of `catalog.VALIDITY`.
+        leak: A state of `catalog.LEAK`.
+        leak_bytes_per_operation: What each operation leaves behind; None if not known.
+        drift: A state of `catalog.DRIFT`.
+        drift_ratio: Service time now over what it was; None if not known.
+    """
+
+    validity: str
+    leak: str
+    leak_bytes_per_operation: float | None
+    drift: str
+    drift_ratio: float | None
+
+
 def operation_labels(run: RunKey, key: SeriesKey) -> dict[str, str]:
     """Return the labels of the series of one kind of operation."""
     return run.labels(operation=key.operation, tier=key.tier, outcome=key.outcome)
@@ -129,6 +149,15 @@ class RunMetrics:
             first, last = getattr(before, name), getattr(sample, name)
             if first is not None and last is not None:
                 self.registry.add(metric, run.labels(**labels), max(0, last - first))
+
+    def soaked(self, run: RunKey, verdicts: SoakVerdicts) -> None:
+        """A window of a soak has ended, and this is what is thought of the soak since."""
+        self.registry.add(catalog.SOAK_WINDOWS, run.labels(verdict=verdicts.validity), 1)
+        self._set_state(catalog.VALIDITY, run, verdicts.validity)
+        self._set_state(catalog.LEAK, run, verdicts.leak)
+        self._set(catalog.LEAK_BYTES, run, verdicts.leak_bytes_per_operation)
+        self._set_state(catalog.DRIFT, run, verdicts.drift)
+        self._set(catalog.DRIFT_RATIO, run, verdicts.drift_ratio)
 
     def ended(self, document: Mapping[str, Any]) -> None:
         """A run ended with this result, which is that of operations and samples already told."""
