@@ -59,6 +59,19 @@ LABELS: Final = {
             "worker_spans, those that a worker did not send.",
         ),
         Label("result", "agentmem.result", "sent, failed or dropped."),
+        Label("code", "http.response.status_code", "Status of an answer, such as 200."),
+        Label(
+            "handler",
+            "http.route",
+            "Route of the endpoint, such as /api/v1/runs/{id}; other where none fits, malformed "
+            "for what is not HTTP.",
+        ),
+        Label(
+            "limit",
+            "agentmem.limit",
+            "connections or client_connections, of which there were too many; handshake, headers, "
+            "body or answer, which took too long.",
+        ),
         Label("job", "agentmem.job", "Name of a job of the daemon's settings."),
         Label("cause", "agentmem.cause", "Why a run failed, in a word: crashed, hung, target ..."),
         Label("reason", "agentmem.reason", "missed or overlap."),
@@ -431,6 +444,21 @@ EXPORTER_SCRAPE_CPU = _metric(
 EXPORTER_ITEMS = _metric(
     "exporter_items_total", Kind.COUNTER, "{item}", ("exporter", "result"),
     "Spans, or pages of metrics, by what became of them.",
+)  # fmt: skip
+
+# The endpoint
+
+HTTP_REQUESTS = _metric(
+    "http_requests_total", Kind.COUNTER, "{request}", ("code", "handler"),
+    "Requests by how they were answered.",
+)  # fmt: skip
+HTTP_AUTHENTICATION_FAILURES = _metric(
+    "http_authentication_failures_total", Kind.COUNTER, "{request}", (),
+    "Requests with wrong credentials; those without any are not among them.",
+)  # fmt: skip
+HTTP_CUT_CONNECTIONS = _metric(
+    "http_cut_connections_total", Kind.COUNTER, "{connection}", ("limit",),
+    "Connections that were refused or closed because of a limit.",
 )  # fmt: skip
 
 OVERFLOW = "overflow"
