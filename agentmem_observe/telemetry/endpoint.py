@@ -4,7 +4,7 @@ import ipaddress
 import socket
 import threading
 import time
-from typing import Self
+from typing import Any, Self
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -57,45 +57,56 @@ def _all_of(request: Request, header: str) -> str:
     return ",".join(request.headers.getlist(header))
 
 
-class HttpServer:
-    """Serves an application while the ``with`` block runs, from a thread.
+def quiet_config(app: ASGIApp, **settings: Any) -> Config:
+    """Return how uvicorn serves here: HTTP alone, saying nothing of itself, logging only errors.
+
+    Args:
+        app: What answers.
+        settings: More of uvicorn's, which win over the ones from here.
+    """
+    ours: dict[str, Any] = {
+        "http": "h11",
+        "loop": "asyncio",
+        "ws": "none",
+        "lifespan": "off",
+        "log_config": None,  # logging belongs to the command line
+        "log_level": "error",  # or whoever sends nonsense fills the log
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,  # or clients choose the address that they are known by
+        "timeout_graceful_shutdown": _LAST_WORDS_SECONDS,
+    }
+    return Config(app, **ours | settings)
+
+
+class Serving:
+    """Serves on an address while the ``with`` block runs, from a thread.
 
     Attributes:
         url: Where it listens, such as ``http://127.0.0.1:41233``; known within the block.
     """
 
-    def __init__(self, app: ASGIApp, host: str = LOOPBACK, port: int = 0) -> None:
+    def __init__(self, config: Config, host: str, port: int, scheme: str = "http") -> None:
         """Say what to serve where; the port is taken on entering.
 
         Args:
-            app: What answers.
-            host: A loopback address, or ``localhost``.
+            config: What answers, and how; without TLS, which is up to the protocol.
+            host: An address of this machine, or a name of one; ``::`` for all there are.
             port: From 1 to 65535; 0 for any that is free.
+            scheme: What the URL begins with.
 
         Raises:
-            UsageError: If others could reach the address; on entering, if it cannot be taken.
+            UsageError: On entering, if the address cannot be taken.
         """
-        _refuse_strangers(host)
         self.url = ""
+        self._scheme = scheme
         self._address = host, port
-        config = Config(
-            app,
-            http="h11",
-            loop="asyncio",
-            ws="none",
-            lifespan="off",
-            log_config=None,  # logging belongs to the command line
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_LAST_WORDS_SECONDS,
-        )
         self._server = Server(config)
 
     def __enter__(self) -> Self:
         listening = _listen(*self._address)
         name, port = listening.getsockname()[:2]
-        self.url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        self.url = f"{self._scheme}://{f'[{name}]' if ':' in name else name}:{port}"
         self._thread = threading.Thread(
             target=self._serve, args=(listening,), name="http", daemon=True
         )
@@ -110,6 +121,28 @@ class HttpServer:
         with listening:
             # uvicorn leaves signals alone in any thread but the main one.
             self._server.run(sockets=[listening])
+
+
+class HttpServer(Serving):
+    """Serves an application to this machine while the ``with`` block runs, from a thread."""
+
+    def __init__(self, app: ASGIApp, host: str = LOOPBACK, port: int = 0) -> None:
+        """Say what to serve where; the port is taken on entering.
+
+        Args:
+            app: What answers.
+            host: A loopback address, or ``localhost``.
+            port: From 1 to 65535; 0 for any that is free.
+
+        Raises:
+            UsageError: If others could reach the address; on entering, if it cannot be taken.
+        """
+        if not is_loopback(host):
+            raise UsageError(
+                f"cannot serve on {host!r}: there is no encryption and no password here, so only"
+                f" this machine may connect; use {LOOPBACK}, and a proxy for others"
+            )
+        super().__init__(quiet_config(app), host, port)
 
 
 class MetricsEndpoint(HttpServer):
@@ -130,16 +163,23 @@ class MetricsEndpoint(HttpServer):
         super().__init__(Starlette(routes=routes), host, port)
 
 
-def _refuse_strangers(host: str) -> None:
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach an address.
+
+    Examples:
+        >>> is_loopback("localhost"), is_loopback("127.8.8.8"), is_loopback("::ffff:127.0.0.1")
+        (True, True, True)
+        >>> is_loopback("0.0.0.0"), is_loopback("localhost.example")
+        (False, False)
+    """
+    if host == "localhost":
+        return True
     try:
-        inside = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        inside = False
-    if not inside:
-        raise UsageError(
-            f"cannot serve on {host!r}: there is no encryption and no password yet, so only this"
-            f" machine may connect; use {LOOPBACK}, and a proxy for others"
-        )
+        return False
+    inside = getattr(address, "ipv4_mapped", None) or address
+    return inside.is_loopback
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -148,8 +188,9 @@ def _listen(host: str, port: int) -> socket.socket:
             f"cannot serve on {host}:{port}: a port is from 1 to 65535, or 0 for any that is free"
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = host == "::" and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family, dualstack_ipv6=both)
     except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
