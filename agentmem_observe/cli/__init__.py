@@ -11,11 +11,13 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from agentmem_observe import __version__
 from agentmem_observe.cli.lazy import load
 from agentmem_observe.cli.logs import Log
-from agentmem_observe.errors import AgentMemObserveError, did_you_mean
+from agentmem_observe.cli.mistakes import explain
+from agentmem_observe.errors import AgentMemObserveError
 
 VERBS = {
     "backfill": "agentmem_observe.cli.backfill:backfill",
@@ -42,9 +44,7 @@ class _Verbs(click.Group):
         return sorted(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
-            ctx.fail(f"no such command {cmd_name!r}; {did_you_mean(cmd_name, VERBS)}")
-        command: click.Command = load(VERBS[cmd_name])
+        command: click.Command | None = load(VERBS[cmd_name]) if cmd_name in VERBS else None
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -86,11 +86,11 @@ def _main(arguments: Sequence[str] | None, log: Log) -> int:
     try:
         code = cli.main(arguments, prog_name="agentmem-observe", standalone_mode=False, obj=log)
         return code if isinstance(code, int) else 0
+    except NoArgsIsHelpError as error:
+        error.show()
+        return 1
     except click.ClickException as error:  # click exits with 2 here: that is taken
-        if log.is_json:
-            log.fail(error.format_message(), type(error).__name__)
-        else:
-            error.show()
+        log.fail(explain(error), type(error).__name__)
         return 1
     except click.Abort:
         log.say("command_interrupted", "Interrupted.", level=logging.WARNING)

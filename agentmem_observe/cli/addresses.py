@@ -19,9 +19,9 @@ def listen_address(
         return None
     host, colon, port = value.rpartition(":")
     if not colon:
-        raise click.BadParameter(f"{value!r} is not HOST:PORT; try 127.0.0.1:9464.")
+        raise click.BadParameter(f"{value!r} is not HOST:PORT; try 127.0.0.1:9464")
     if not (port.isascii() and port.isdecimal()) or int(port) > _MOST:
-        raise click.BadParameter(f"{value!r}: {port!r} is no port from 0 to {_MOST}.")
+        raise click.BadParameter(f"{value!r}: {port!r} is no port from 0 to {_MOST}")
     if not host:
-        raise click.BadParameter(f"{value!r} would serve everybody; try 127.0.0.1:{port}.")
+        raise click.BadParameter(f"{value!r} would serve everybody; try 127.0.0.1:{port}")
     return host.removeprefix("[").removesuffix("]"), int(port)

@@ -92,7 +92,7 @@ from agentmem_observe.cli.logs import choose_format
 )
 @click.option(
     "--otlp-file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Append spans and metrics to FILE as lines of OTLP-JSON.",
 )
@@ -134,5 +134,5 @@ def run(**options: Any) -> int:
 
 def _number(seconds: float) -> float:
     if math.isnan(seconds):  # neither above nor below any limit, so no range refuses it
-        raise click.BadParameter("nan is not a number of seconds.")
+        raise click.BadParameter("nan is not a number of seconds")
     return seconds

@@ -314,7 +314,7 @@ def test_the_lines_of_a_traced_run_carry_its_trace(command, suite, tmp_path):
     ("arguments", "error_type", "message"),
     [
         (["--category", "storge"], "UsageError", "did you mean 'storage'?"),
-        (["--workers", "0"], "BadParameter", "0 is not in the range"),
+        (["--workers", "0"], "BadParameter", "--workers: 0 is not a whole number"),
     ],
 )
 def test_why_a_command_failed_is_a_line_too(arguments, error_type, message, command):

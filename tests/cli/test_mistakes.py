@@ -8,11 +8,26 @@ import pytest
 from agentmem_observe.bench.runner import BenchmarkRunner
 
 MISTAKES = {
-    "flag": (["run", "--catgory", "storage"], ["'--catgory'", "'--category'"]),
-    "flag of the program": (["--versoin"], ["'--versoin'", "'--version'"]),
-    "command": (["runn"], ["'runn'", "did you mean 'run'?"]),
-    "command far from all": (["xyz"], ["'xyz'", "known: backfill, list, results, run"]),
-    "subcommand": (["results", "lst"], ["'lst'", "'list'"]),
+    "flag": (
+        ["run", "--catgory", "storage"],
+        ["no such option '--catgory'; did you mean '--category'?"],
+    ),
+    "flag of the program": (
+        ["--versoin"],
+        ["no such option '--versoin'; did you mean '--version'?"],
+    ),
+    "flag far from all": (
+        ["results", "list", "-x"],
+        ["no such option '-x'; see agentmem-observe results list --help"],
+    ),
+    "flag without its value": (["run", "--seed"], ["'--seed' requires an argument; see --help"]),
+    "flag with a value": (["list", "--json=1"], ["'--json' does not take a value; see --help"]),
+    "command": (["runn"], ["no such command 'runn'; did you mean 'run'?"]),
+    "command far from all": (
+        ["xyz"],
+        ["no such command 'xyz'; known: backfill, ", "list, results, run"],
+    ),
+    "subcommand": (["results", "lst"], ["no such command 'lst'; did you mean 'list'?"]),
     "category": (["run", "--category", "storge"], ["'storge'", "did you mean 'storage'?"]),
     "category to list": (["list", "--category", "slef"], ["'slef'", "did you mean 'self'?"]),
     "empty category": (["run", "--category", ""], ["category ''", "known: ", "self", "storage"]),
@@ -57,7 +72,10 @@ MISTAKES = {
         ["'batch_sizes=[10'", "not valid JSON at column 4"],
     ),
     "JSON object": (["run", "--params", '{"batch_sizes"}'], ["not valid JSON at column"]),
-    "export": (["run", "--export", "jsn"], ["'--export'", "'jsn'", "'json'"]),
+    "export": (
+        ["run", "--export", "jsn"],
+        ["--export: 'jsn' cannot be exported; did you mean 'json'?"],
+    ),
     "target": (["run", "--target", "embeded"], ["'embeded'", "did you mean 'embedded'?"]),
     "target's scheme": (
         ["run", "--target", "rediss://127.0.0.1:6379/0"],
@@ -83,12 +101,25 @@ MISTAKES = {
         ["run", "--output-dir", ""],
         ["output_dir: expected a non-empty string, got ''"],
     ),
-    "workers": (["run", "--workers", "0"], ["'--workers'", "0", "x>=1"]),
-    "seed": (["run", "--seed", "-1"], ["'--seed'", "-1", "x>=0"]),
-    "time limit": (["run", "--timeout", "0"], ["'--timeout'", "0", "x>0"]),
-    "time limit that is no number": (["run", "--timeout", "nan"], ["'--timeout'", "nan"]),
-    "surplus": (["run", "storage"], ["storage"]),
-    "no result": (["results", "show"], ["RESULT"]),
+    "workers": (["run", "--workers", "0"], ["--workers: 0 is not a whole number >= 1"]),
+    "seed": (["run", "--seed", "-1"], ["--seed: -1 is not a whole number >= 0"]),
+    "time limit": (["run", "--timeout", "0"], ["--timeout: 0.0 is not a number > 0"]),
+    "time limit that is no number": (
+        ["run", "--timeout", "nan"],
+        ["--timeout: nan is not a number > 0"],
+    ),
+    "seed that is no number": (["run", "--seed", "x"], ["--seed: 'x' is not a whole number >= 0"]),
+    "log format": (["run", "--log-format", "xml"], ["--log-format: 'xml' is not one of 'text'"]),
+    "address": (["run", "--web.listen-address", "80"], ["--web.listen-address: '80' is not HOST"]),
+    "file that is a directory": (
+        ["run", "--otlp-file", "."],
+        ["--otlp-file .: cannot be written: Is a directory; name another file"],
+    ),
+    "surplus": (["run", "storage"], ["unexpected argument 'storage'; see agentmem-observe run "]),
+    "no result": (
+        ["results", "show"],
+        ["no RESULT is given; write agentmem-observe results show [OPTIONS] RESULT"],
+    ),
 }
 
 
@@ -102,6 +133,8 @@ def test_a_mistake_is_named_and_nothing_runs(mistake, command, tmp_path, monkeyp
 
     assert (ran.code, ran.out) == (1, "")
     assert [part for part in parts if part not in ran.err] == []
+    assert ran.err.startswith("Error: ")
+    assert not ran.err.endswith(".\n")
     assert list(tmp_path.iterdir()) == []
 
 

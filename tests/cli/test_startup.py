@@ -62,7 +62,7 @@ def test_the_version_imports_nothing_heavy():
     assert packages & HEAVY == set()
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["results", "list"]])
+@pytest.mark.parametrize("arguments", [["list"], ["results", "list", "--results-dir", "."]])
 def test_commands_that_measure_nothing_import_no_exporter(arguments):
     packages = imported(calling(*arguments))
 
@@ -70,7 +70,7 @@ def test_commands_that_measure_nothing_import_no_exporter(arguments):
     assert packages & EXPORTERS == set()
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["results", "list"]])
+@pytest.mark.parametrize("arguments", [["list"], ["results", "list", "--results-dir", "."]])
 def test_commands_that_only_read_import_no_probe(arguments):
     assert "psutil" not in imported(calling(*arguments))
 
