@@ -9,7 +9,7 @@ from typing import Any
 
 from agentmem_observe.analysis.validity import Evidence, Validity, Verdict, judge
 from agentmem_observe.bench.discover import Benchmark
-from agentmem_observe.bench.messages import Finished, Request
+from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.supervisor import WorkerRun
 from agentmem_observe.measure.recorder import OK, Aggregate
 from agentmem_observe.results.host import host, vcs, versions
@@ -76,16 +76,17 @@ def document(
     }
 
 
-def reason_without_content(finished: Finished, request: Request) -> str:
-    """Return why a run failed or was skipped, fit to leave this machine.
+def reason_without_content(metadata: Mapping[str, Any]) -> str:
+    """Return why a run failed or was skipped, fit to leave this machine; "" of one that is ok.
 
-    Without credentials; and of an exception that is not ours, its type alone: what it says may
-    hold queries or records.
+    Of an exception that is not ours it is the type alone: what it says may hold queries or
+    records. The result file has it.
+
+    Args:
+        metadata: Of its result, which has no credentials.
     """
-    if finished.traceback:
-        return finished.reason.partition(":")[0]
-    reason: str = Credentials(request.target).hidden_in(finished.reason)
-    return reason
+    reason: str = metadata.get("reason", "")
+    return reason.partition(":")[0] if metadata.get("traceback") else reason
 
 
 def _own_resources(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -253,8 +253,8 @@ class BenchmarkRunner:
                 listener=listener,
                 trace=trace,
             )
-        trace.ended(run.finished.status, reason_without_content(run.finished, request))
         result = document(benchmark, request, run, beside=beside)
+        trace.ended(run.finished.status, reason_without_content(result["metadata"]))
         if Path(directory).exists():
             result["metadata"]["warnings"].append(
                 f"{directory} could not be removed; something that the benchmark started may "

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agentmem_observe.bench.discover import Benchmark
+from agentmem_observe.bench.document import reason_without_content
 from agentmem_observe.bench.messages import Progress
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.cli.logs import Log
@@ -40,6 +41,7 @@ class Events(Counting):
         metadata = result["metadata"]
         line, *_ = outcome_lines(path, result, self.numbered(number), warnings=False)
         validity = metadata.get("validity") or {}
+        reason = reason_without_content(metadata)
         self._log.say(
             ENDED,
             line,
@@ -51,7 +53,7 @@ class Events(Counting):
             path=path,
             number=number,
             total=self.total,
-            **_reason(metadata),
+            **({"reason": reason} if reason else {}),
         )
         for warning in metadata["warnings"]:
             self._log.say(WARNED, warning, level=logging.WARNING, **_name(benchmark), path=path)
@@ -72,17 +74,6 @@ class _Standing(Listener):
                 left_seconds=standing.left_seconds,
                 phase=standing.phase,
             )
-
-
-def _reason(metadata: Mapping[str, Any]) -> dict[str, str]:
-    """Return why a run has no figures: of an exception its type alone, as logs leave the machine.
-
-    What it says may hold queries or records; the result file has it.
-    """
-    reason = metadata.get("reason")
-    if not reason:
-        return {}
-    return {"reason": reason.partition(":")[0] if metadata.get("traceback") else reason}
 
 
 def _name(benchmark: Benchmark) -> dict[str, Any]:
