@@ -88,7 +88,7 @@ def execute(
     # Results are printed before the last is sent: a gateway that is down must not cost them.
     with (
         StopSignals() as signals,
-        exporting("run", redact(target), destinations) as exports_of_runs,
+        exporting("run", destinations) as exports_of_runs,
     ):
         store.prepare()
         with _display(len(chosen), warnings=as_json) as display:
@@ -96,7 +96,7 @@ def execute(
                 config,
                 store,
                 options=options,
-                observer=Observers([display, *exports_of_runs.observers]),
+                observer=Observers([display, *exports_of_runs.observers(redact(target))]),
                 tracing=exports_of_runs.tracing,
             )
             signals.runner = runner

@@ -43,34 +43,46 @@ class Destinations:
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """What a runner needs so that its runs are exported.
+    """What runs are to be told to, so that they are exported.
 
     Attributes:
-        observers: To be told how runs go.
+        registry: Gets what they show; None where nothing is exported.
         tracing: Makes their spans; None for none.
     """
 
-    observers: tuple[Observer, ...] = ()
+    registry: MetricRegistry | None = None
     tracing: RunTracing | None = None
+
+    def observers(self, target: str) -> list[Observer]:
+        """Return who is to be told how runs on a target go.
+
+        Args:
+            target: Its spec, without secrets.
+        """
+        if self.registry is None:
+            return []
+        return [Publisher(RunMetrics(self.registry), target)]
 
 
 @contextmanager
-def exporting(command: str, target: str, destinations: Destinations) -> Iterator[Exports]:
+def exporting(
+    command: str, destinations: Destinations, registry: MetricRegistry | None = None
+) -> Iterator[Exports]:
     """Export runs while the context is open; on leaving it, what is left is written and sent.
 
     Args:
         command: Name of the command, for its span.
-        target: Spec of the target, without secrets.
         destinations: Where to; for nothing at all nothing is imported or started.
+        registry: What is exported, where somebody else shows it too.
 
     Raises:
         AgentMemObserveError: If a destination cannot be used; on leaving, if one failed.
     """
-    if not destinations:
+    if not destinations and registry is None:
         yield Exports()
         return
     _refuse_early(destinations)
-    registry = MetricRegistry()
+    registry = MetricRegistry() if registry is None else registry
     watch_own_process(registry)
     with _Farewell() as farewell, ExitStack() as stack:
         # Unwound from below: what is told last knows what the others lost.
@@ -85,7 +97,7 @@ def exporting(command: str, target: str, destinations: Destinations) -> Iterator
             endpoint = load("agentmem_observe.telemetry.endpoint:MetricsEndpoint")
             server = stack.enter_context(endpoint(registry, *destinations.listen))
             log_of().say("serving", f"Serving {server.url}/metrics", url=f"{server.url}/metrics")
-        yield Exports((Publisher(RunMetrics(registry), target),), tracing)
+        yield Exports(registry, tracing)
 
 
 class _Farewell:
