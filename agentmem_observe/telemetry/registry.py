@@ -127,6 +127,28 @@ class MetricRegistry:
             if series := self._find(metric, labels, Kind.GAUGE):
                 series.value = value
 
+    def set_alone(
+        self, metric: Metric, labels: Mapping[str, str], value: float, *, of: str
+    ) -> None:
+        """Set a gauge, and drop the others of the metric with the same value of one label.
+
+        Args:
+            metric: A gauge of the catalog.
+            labels: A value for each of its labels.
+            value: What it is now.
+            of: Name of that label.
+
+        Raises:
+            ValueError: If the metric is no gauge, or a label is missing or strange.
+        """
+        values, place = _key(metric, labels, Kind.GAUGE), metric.labels.index(of)
+        with self._lock:
+            known = self._series.setdefault(metric.name, {})
+            for each in [each for each in known if each[place] == values[place]]:
+                if each != values:
+                    del known[each]
+            self.set(metric, labels, value)
+
     def set_state(self, metric: Metric, labels: Mapping[str, str], state: str) -> None:
         """Set a state: 1 for the series of this value of the last label, 0 for the others.
 

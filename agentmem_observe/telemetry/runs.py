@@ -193,7 +193,7 @@ class RunMetrics:
         self.ended(document)
 
     def describe(self, target: str, metadata: Mapping[str, Any]) -> None:
-        """Say what is run where.
+        """Say what is run where, in place of what was said of this target before.
 
         Args:
             target: Spec of the target, without secrets.
@@ -207,7 +207,7 @@ class RunMetrics:
             "host": str(host.get("hostname", "")),
             "python": str((host.get("python") or {}).get("version", "")),
         }
-        self.registry.set(catalog.RUN_INFO, labels, 1)
+        self.registry.set_alone(catalog.RUN_INFO, labels, 1, of="target")
 
     def _judge(self, run: RunKey, metadata: Mapping[str, Any], results: Any) -> None:
         self._set_state(catalog.VALIDITY, run, _at(metadata, "validity", "verdict"))

@@ -219,3 +219,15 @@ def test_a_result_without_our_metadata_is_taken_too(metrics: RunMetrics) -> None
 
     assert values(metrics.registry, "benchmark_duration_seconds") == {(): 2.0}
     assert values(metrics.registry, "operations_total") == {}
+
+
+def test_what_is_run_where_takes_the_place_of_what_was_said_of_the_target_before(
+    metrics: RunMetrics,
+) -> None:
+    for target, commit in (("embedded", "old"), ("mine", "old"), ("embedded", "new")):
+        metrics.describe(target, {"vcs": {"commit": commit}, "host": {"hostname": "h"}})
+
+    told = values(metrics.registry, "run_info")
+    assert told == {("", "old", "h", ""): 1, ("", "new", "h", ""): 1}
+    (family,) = [each for each in metrics.registry.collect() if each.metric.name.endswith("_info")]
+    assert [each.labels[0] for each in family.samples] == ["embedded", "mine"]
