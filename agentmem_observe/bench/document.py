@@ -12,7 +12,7 @@ from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.supervisor import WorkerRun
 from agentmem_observe.measure.recorder import OK, Aggregate
-from agentmem_observe.results.host import host, vcs, versions
+from agentmem_observe.results.host import host, versions
 from agentmem_observe.results.schema import FORMAT, TIMESTAMP_FORMAT
 from agentmem_observe.targets.credentials import Credentials, redact
 
@@ -24,7 +24,12 @@ _FIGURE = re.compile(r"[\d.,]+")
 
 
 def document(
-    benchmark: Benchmark, request: Request, run: WorkerRun, *, beside: int = 1
+    benchmark: Benchmark,
+    request: Request,
+    run: WorkerRun,
+    *,
+    beside: int = 1,
+    working_copy: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return a result: the seeds' five keys, and under ``metadata`` what makes it trustworthy.
 
@@ -33,6 +38,7 @@ def document(
         request: How.
         run: How it went.
         beside: How many benchmarks ran at the same time, itself included.
+        working_copy: What was run from, by `results.host.vcs`, when the worker started.
     """
     now = datetime.now().astimezone()
     facts = run.finished.facts
@@ -51,7 +57,7 @@ def document(
         "seed": request.seed,
         "host": host(),
         "versions": versions(),
-        "vcs": vcs(),
+        "vcs": working_copy,
         "overhead": _overhead(run),
         "noise": run.noise,
         "load": facts.get("load", {}),

@@ -9,7 +9,7 @@ from agentmem_observe.bench.runner import Observer
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
-from agentmem_observe.results.host import host, vcs, versions
+from agentmem_observe.results.host import host, recent_vcs, versions
 from agentmem_observe.telemetry.runs import RunKey, RunMetrics
 
 
@@ -66,7 +66,7 @@ class Publisher(Observer):
         """
         self._metrics = metrics
         self._target = target
-        metrics.describe(target, {"host": host(), "versions": versions(), "vcs": vcs()})
+        metrics.describe(target, {"host": host(), "versions": versions(), "vcs": recent_vcs()})
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Announce the run."""
@@ -75,7 +75,8 @@ class Publisher(Observer):
         return _PublishedRun(self._metrics, run)
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
-        """Publish what its result says."""
+        """Publish what its result says, and what it was run from by then."""
+        self._metrics.describe(self._target, result["metadata"])
         self._metrics.ended(result)
 
 

@@ -21,6 +21,7 @@ from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.supervisor import Limits, Listener, run_in_worker
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.errors import BenchmarkError
+from agentmem_observe.results.host import recent_vcs
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.targets.credentials import redact
 from agentmem_observe.telemetry.runs import RunKey
@@ -241,6 +242,7 @@ class BenchmarkRunner:
         self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int, trace: RunTrace
     ) -> str:
         listener = self._observer.started(benchmark)
+        working_copy = recent_vcs()  # of what the worker imports, which may be edited meanwhile
         with tempfile.TemporaryDirectory(
             prefix="agentmem-observe-", ignore_cleanup_errors=True
         ) as directory:
@@ -253,7 +255,7 @@ class BenchmarkRunner:
                 listener=listener,
                 trace=trace,
             )
-        result = document(benchmark, request, run, beside=beside)
+        result = document(benchmark, request, run, beside=beside, working_copy=working_copy)
         trace.ended(run.finished.status, reason_without_content(result["metadata"]))
         if Path(directory).exists():
             result["metadata"]["warnings"].append(

@@ -1,10 +1,12 @@
 """Where a result came from: the machine, the versions, the working copy."""
 
+import functools
 import os
 import platform
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,24 @@ def vcs(
         outside = "not a git repository" in answer.stderr
         return None if outside else {"error": answer.stderr.strip()}
     return _working_copy(answer.stdout.splitlines())
+
+
+def recent_vcs(
+    directory: str | Path = ".", *, now: Callable[[], float] = time.monotonic
+) -> dict[str, Any] | None:
+    """Return what `vcs` does, at most a second old: who starts at the same time asks git once.
+
+    Args:
+        directory: Any directory of the working copy.
+        now: Seconds of a clock that only goes forward.
+    """
+    found = _vcs_in_second(os.path.abspath(directory), int(now()))
+    return None if found is None else dict(found)
+
+
+@functools.lru_cache(maxsize=8)
+def _vcs_in_second(directory: str, second: int) -> dict[str, Any] | None:
+    return vcs(directory)
 
 
 def _working_copy(lines: Iterable[str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
 from agentmem_observe import __version__
-from agentmem_observe.results.host import vcs
+from agentmem_observe.results.host import recent_vcs
 from agentmem_observe.telemetry.delivery import Delivery
 from agentmem_observe.telemetry.otel_environment import (
     GRPC,
@@ -147,7 +147,7 @@ def describe_process() -> Resource:
 
     ``OTEL_RESOURCE_ATTRIBUTES`` and ``OTEL_SERVICE_NAME`` win over what was found out.
     """
-    copy = vcs() or {}
+    copy = recent_vcs() or {}
     found = {
         "service.name": "agentmem-observe",
         "service.version": __version__,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import agentmem_observe
-from agentmem_observe.results.host import host, vcs, versions
+from agentmem_observe.results.host import host, recent_vcs, vcs, versions
 
 needs_git = pytest.mark.skipif(not shutil.which("git"), reason="no git program")
 
@@ -110,6 +110,35 @@ def test_a_changed_tracked_file_is_dirty_and_an_untracked_one_is_not(repository)
     (repository / "code.py").write_text("2")
 
     assert (untracked["dirty"], vcs(repository)["dirty"]) == (False, True)
+
+
+@needs_git
+def test_whatever_starts_together_asks_git_once_and_what_starts_later_sees_a_new_head(
+    repository, monkeypatch
+):
+    now = [7.1]
+    before = recent_vcs(repository, now=lambda: now[0])
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", "second")
+
+    now[0] = 7.9
+    together = recent_vcs(repository, now=lambda: now[0])
+    now[0] = 8.1
+    later = recent_vcs(repository, now=lambda: now[0])
+    monkeypatch.chdir(repository)
+
+    assert together == before
+    assert later["commit"] == git(repository, "rev-parse", "HEAD") != before["commit"]
+    assert recent_vcs(now=lambda: 8.2) == later
+
+
+@needs_git
+def test_no_two_directories_share_an_answer(repository, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(repository)
+    inside = recent_vcs(now=lambda: 9.0)
+    monkeypatch.chdir(tmp_path_factory.mktemp("outside"))
+
+    assert inside is not None
+    assert recent_vcs(now=lambda: 9.0) is None
 
 
 @needs_git
