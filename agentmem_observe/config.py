@@ -1,77 +1,44 @@
 """What to measure: the parameters of each category, checked once at the edge."""
 
 import json
-import math
 import reprlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NoReturn, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agentmem_observe.errors import ConfigError, UsageError, did_you_mean
+from agentmem_observe.fields import (
+    Fraction,
+    Json,
+    Name,
+    PositiveInt,
+    PositiveNumber,
+    dotted,
+    one_of,
+    problems,
+    refusal,
+    some,
+)
 from agentmem_observe.files import RESULTS_DIRECTORY, read_json, replace_file
 
 FILE_NAME = "benchmark_config.json"
 """Where `BenchmarkConfig.save` writes inside ``output_dir`` unless told otherwise."""
 
 
-def _leaf(expected: str, accepts: Callable[[Any], bool]) -> PlainValidator:
-    """Make the check of one plain value; nothing is converted, so 10 and "10" stay apart."""
+# A new field is one line: a name, one of the types of `fields` or of these, and a default.
+Tier: TypeAlias = Annotated[str, one_of("stm", "im", "ltm")]
+Kind: TypeAlias = Annotated[str, one_of("navigation", "dialogue", "inventory")]
+Weight: TypeAlias = Annotated[str, one_of("recency", "relevance", "frequency")]
 
-    def check(value: Any) -> Any:
-        if not accepts(value):
-            raise PydanticCustomError("leaf", "{expected}", {"expected": expected})
-        return value
-
-    return PlainValidator(check)
-
-
-def _one_of(*names: str) -> PlainValidator:
-    listed = ", ".join(repr(name) for name in names)
-    return _leaf(f"one of {listed}", lambda value: isinstance(value, str) and value in names)
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value))
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    return value is None or isinstance(value, str | bool) or _is_number(value)
-
-
-# A new field is one line: a name, one of these types, and a default.
-PositiveInt: TypeAlias = Annotated[
-    int, _leaf("a positive integer", lambda value: type(value) is int and value > 0)
-]
-PositiveNumber: TypeAlias = Annotated[
-    float, _leaf("a positive number", lambda value: _is_number(value) and value > 0)
-]
-Fraction: TypeAlias = Annotated[
-    float, _leaf("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-]
-Name: TypeAlias = Annotated[
-    str, _leaf("a non-empty string", lambda value: isinstance(value, str) and value != "")
-]
-Json: TypeAlias = Annotated[Any, _leaf("a JSON value", _is_json)]
-Tier: TypeAlias = Annotated[str, _one_of("stm", "im", "ltm")]
-Kind: TypeAlias = Annotated[str, _one_of("navigation", "dialogue", "inventory")]
-Weight: TypeAlias = Annotated[str, _one_of("recency", "relevance", "frequency")]
-
-_some = Field(min_length=1, strict=True)
-PositiveInts: TypeAlias = Annotated[list[PositiveInt], _some]
-PositiveNumbers: TypeAlias = Annotated[list[PositiveNumber], _some]
-Fractions: TypeAlias = Annotated[list[Fraction], _some]
-Names: TypeAlias = Annotated[list[Name], _some]
-Tiers: TypeAlias = Annotated[list[Tier], _some]
-Kinds: TypeAlias = Annotated[list[Kind], _some]
-Weights: TypeAlias = Annotated[dict[Weight, Fraction], _some]
+PositiveInts: TypeAlias = Annotated[list[PositiveInt], some]
+PositiveNumbers: TypeAlias = Annotated[list[PositiveNumber], some]
+Fractions: TypeAlias = Annotated[list[Fraction], some]
+Names: TypeAlias = Annotated[list[Name], some]
+Tiers: TypeAlias = Annotated[list[Tier], some]
+Kinds: TypeAlias = Annotated[list[Kind], some]
+Weights: TypeAlias = Annotated[dict[Weight, Fraction], some]
 
 
 class Section(BaseModel):
@@ -84,7 +51,7 @@ class Section(BaseModel):
         model = type(self)
         if name not in model.model_fields:
             hint = did_you_mean(name, model.model_fields)
-            raise ConfigError(f"{_dotted(model, (name,))}: unknown key; {hint}")
+            raise ConfigError(f"{dotted(model.category, (name,))}: unknown key; {hint}")
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
@@ -327,7 +294,7 @@ class BenchmarkConfig(Section):
         for category in custom:
             if category in _section_models():
                 text = f"{category!r} has its own section; move these parameters there"
-                raise PydanticCustomError("second_home", "{text}", {"text": text})
+                raise refusal(text)
         return custom
 
     @classmethod
@@ -464,7 +431,7 @@ def check_params(category: str, params: Mapping[str, Any]) -> None:
     try:
         model(**{name: value for name, value in params.items() if name in model.model_fields})
     except ValidationError as error:
-        lines = (f"parameter {line}" for line in _problems(model, error))
+        lines = (f"parameter {line}" for line in problems(model, error, model.category))
         raise UsageError("\n".join(lines)) from None
 
 
@@ -505,45 +472,4 @@ def _section_models() -> dict[str, type[Section]]:
 
 
 def _refuse(model: type[Section], error: ValidationError) -> NoReturn:
-    raise ConfigError("\n".join(_problems(model, error))) from None
-
-
-def _problems(model: type[Section], error: ValidationError) -> Iterator[str]:
-    for details in error.errors(include_url=False):
-        # pydantic marks a refused key of a dict with a pseudo-key of its own.
-        location = [part for part in details["loc"] if part != "[key]"]
-        yield f"{_dotted(model, location)}: {_what(model, location, details)}"
-
-
-def _dotted(model: type[Section], location: Sequence[str | int]) -> str:
-    path = model.category
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.removeprefix(".")
-
-
-def _what(model: type[Section], location: Sequence[str | int], details: ErrorDetails) -> str:
-    kind = details["type"]
-    if kind == "extra_forbidden":
-        known = _keys(model)
-        for part in location[:-1]:
-            known = _keys(known[str(part)].annotation)
-        return f"unknown key; {did_you_mean(str(location[-1]), known)}"
-    if kind == "second_home":
-        return details["msg"]
-    expected = _EXPECTED.get(kind, details["msg"])
-    return f"expected {expected}, got {reprlib.repr(details['input'])}"
-
-
-def _keys(model: Any) -> Mapping[str, FieldInfo]:
-    return {field.alias or name: field for name, field in model.model_fields.items()}
-
-
-_EXPECTED = {
-    "list_type": "a list",
-    "dict_type": "an object",
-    "model_type": "an object",
-    "too_short": "at least one item",
-    "string_type": "a string",
-}
-"""What pydantic's own error types mean in our words."""
+    raise ConfigError("\n".join(problems(model, error, model.category))) from None
