@@ -1,4 +1,6 @@
-"""Numbers as people read them; everything else in the project stays in base units."""
+"""Numbers as people read and write them; all else in the project stays in base units."""
+
+import re
 
 
 def format_seconds(seconds: float) -> str:
@@ -52,6 +54,78 @@ def format_rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 100 else f"{_three_digits(per_second)}/s"
 
 
+def format_period(seconds: float) -> str:
+    """Format the length of something that was chosen, not measured: to the millisecond.
+
+    Args:
+        seconds: The length in seconds, >= 0.
+
+    Examples:
+        >>> [format_period(s) for s in (0, 0.5, 45, 90, 21600, 5400, 31 * 86400)]
+        ['0 s', '500 ms', '45 s', '1 min 30 s', '6 h', '1 h 30 min', '31 d']
+    """
+    left = round(seconds * 1000)
+    parts = []
+    for name, milliseconds in _PERIODS.items():
+        count, left = divmod(left, milliseconds)
+        if count:
+            parts.append(f"{count} {name}")
+    return " ".join(parts) or "0 s"
+
+
+def parse_period(text: str) -> float:
+    """Return the seconds of a length as Prometheus writes it.
+
+    Args:
+        text: Whole numbers with units, the larger first: ``y`` (365 days), ``w``, ``d``, ``h``,
+            ``m``, ``s``, ``ms``.
+
+    Raises:
+        ValueError: If it is not written like this.
+
+    Examples:
+        >>> [parse_period(text) for text in ("90s", "1h30m", "2d", "1w", "500ms", "0s")]
+        [90.0, 5400.0, 172800.0, 604800.0, 0.5, 0.0]
+    """
+    found = _WRITTEN_PERIOD.fullmatch(text)
+    if not text or found is None:
+        raise ValueError(f"no period such as 1h30m: {text!r}")
+    counts = zip(found.groups(default="0"), _WRITTEN_MILLISECONDS, strict=True)
+    return sum(int(count) * each for count, each in counts) / 1000
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes of a size: ``GB`` and the like are powers of ten, ``GiB`` of two.
+
+    Args:
+        text: A number, which may have decimals, and a unit: ``B``, ``kB`` or ``KB``, ``MB``,
+            ``GB``, ``TB``, ``KiB``, ``MiB``, ``GiB``, ``TiB``.
+
+    Raises:
+        ValueError: If it is not written like this.
+
+    Examples:
+        >>> [parse_bytes(text) for text in ("512B", "2GB", "1.5 GiB")]
+        [512, 2000000000, 1610612736]
+    """
+    found = _WRITTEN_BYTES.fullmatch(text)
+    if found is None:
+        raise ValueError(f"no size such as 2GB: {text!r}")
+    number, prefix, binary = found.groups()
+    power = " KMGT".index(prefix.upper() or " ")
+    return round(float(number) * (1024 if binary else 1000) ** power)
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
     return f"{value:.{decimals}f}"
+
+
+_PERIODS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1000, "ms": 1}
+_WRITTEN_MILLISECONDS = (
+    365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1
+)  # fmt: skip
+_WRITTEN_PERIOD = re.compile(
+    "".join(rf"(?:([0-9]{{1,12}}){unit})?" for unit in ("y", "w", "d", "h", "m", "s", "ms"))
+)
+_WRITTEN_BYTES = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?([kKMGT]?)((?<=[KMGT])i)?B")

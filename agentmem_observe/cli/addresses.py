@@ -2,7 +2,7 @@
 
 import click
 
-_MOST = 65_535
+from agentmem_observe.addresses import parse_listen_address
 
 
 def listen_address(
@@ -17,11 +17,7 @@ def listen_address(
     """
     if value is None:
         return None
-    host, colon, port = value.rpartition(":")
-    if not colon:
-        raise click.BadParameter(f"{value!r} is not HOST:PORT; try 127.0.0.1:9464")
-    if not (port.isascii() and port.isdecimal()) or int(port) > _MOST:
-        raise click.BadParameter(f"{value!r}: {port!r} is no port from 0 to {_MOST}")
-    if not host:
-        raise click.BadParameter(f"{value!r} would serve everybody; try 127.0.0.1:{port}")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    try:
+        return parse_listen_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
