@@ -123,12 +123,19 @@ class Collector(SpanProcessor):
                 return int(value)
             case list() | tuple():
                 return [self._value(each) for each in value]
-            case str():
-                return self._text(value)
-        return self._text(repr(value))
+        return self._text(value)
 
-    def _text(self, text: str) -> str:
+    def _text(self, value: Any) -> str:
+        """Return any value as a text: not even names need to be one."""
+        text = value if isinstance(value, str) else _shown(value)
         return self._hidden_in(text)[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception:  # others' code, which costs no result
+        return type(value).__name__
 
 
 def _has_times(span: SpanData) -> bool:

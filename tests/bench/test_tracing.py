@@ -1,5 +1,6 @@
 """Spans of a run, as its worker makes and sends them: on a virtual clock, and in real workers."""
 
+import enum
 import json
 import os
 import subprocess
@@ -474,6 +475,34 @@ def test_whatever_a_target_writes_into_its_spans_can_be_sent(worker: Worker) -> 
     assert span.attributes["many"] == [1.5, 2.5]
     assert "s3cr" not in span.attributes["url"]
     assert [(event.name, event.attributes) for event in span.events] == [("retried", {"bad": "?"})]
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class Colour(str, enum.Enum):  # noqa: UP042  # its str() is not its text
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [(5, "5"), (None, "None"), (Colour.RED, "red"), (b"raw", "b'raw'"),
+     (Unspeakable(), "Unspeakable")],
+    ids=["number", "nothing", "enumeration", "bytes", "unspeakable"],
+)  # fmt: skip
+def test_a_span_or_event_whose_name_is_no_text_can_be_sent(
+    worker: Worker, name: Any, sent: str
+) -> None:
+    def call(number: int) -> None:
+        with worker.tracer.start_as_current_span(name) as span:
+            span.add_event(name)
+
+    worker.loop(call, 1)
+
+    (span,) = named(worker.spans(), sent)
+    assert [event.name for event in span.events] == [sent]
 
 
 @pytest.mark.parametrize("at", [1.7e18, 2**63, -1, True, "now"])
