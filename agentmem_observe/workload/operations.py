@@ -8,6 +8,8 @@ import numpy as np
 
 from agentmem_observe.model import Outcome, Record
 
+_EXAMPLES = {"name": "create_memory", "tier": "stm"}
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -20,6 +22,9 @@ class Operation:
         tier: The tier worked on, or "".
         content: What the operation of this number and answer was about, for the span of a traced
             one; asked only where recording contents is allowed.
+
+    Raises:
+        ValueError: If name or tier is no text: they become labels.
     """
 
     name: str
@@ -27,6 +32,15 @@ class Operation:
     check: Callable[[int, Any], Outcome] | None = None
     tier: str = ""
     content: Callable[[int, Any], "Content"] | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("name", "tier"):
+            value = getattr(self, field)
+            if not isinstance(value, str):
+                raise ValueError(
+                    f"an operation's {field} is a text such as {_EXAMPLES[field]!r}, not {value!r}"
+                )
+            object.__setattr__(self, field, str.__str__(value))  # a subclass may not travel
 
 
 class Content(NamedTuple):
