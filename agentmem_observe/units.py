@@ -112,8 +112,8 @@ def parse_bytes(text: str) -> int:
     if found is None:
         raise ValueError(f"no size such as 2GB: {text!r}")
     number, prefix, binary = found.groups()
-    power = " KMGT".index(prefix.upper() or " ")
-    return round(float(number) * (1024 if binary else 1000) ** power)
+    unit: int = (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " ")
+    return round(float(number) * unit)
 
 
 def _three_digits(value: float) -> str:
