@@ -29,7 +29,7 @@ def document(
     run: WorkerRun,
     *,
     beside: int = 1,
-    working_copy: Mapping[str, Any] | None,
+    working_copy: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return a result: the seeds' five keys, and under ``metadata`` what makes it trustworthy.
 
@@ -38,7 +38,7 @@ def document(
         request: How.
         run: How it went.
         beside: How many benchmarks ran at the same time, itself included.
-        working_copy: What was run from, by `results.host.vcs`, when the worker started.
+        working_copy: What was run from when the worker started, by `results.host.vcs`.
     """
     now = datetime.now().astimezone()
     facts = run.finished.facts

@@ -18,7 +18,7 @@ SPECS = ["mine://user:s3cr%2Fet@host", "mine://host?password=s3cr%2fet", "mine?u
 
 def made_of(spec: str, finished: Finished, log_tail: str = "") -> dict[str, Any]:
     request = Request("own.py", "it", {}, spec, "", 1, 30.0)
-    return document(BENCHMARK, request, WorkerRun(finished, log_tail=log_tail), working_copy=None)
+    return document(BENCHMARK, request, WorkerRun(finished, log_tail=log_tail))
 
 
 @pytest.mark.parametrize("spec", SPECS)

@@ -50,9 +50,7 @@ def metadata(
 ) -> dict[str, Any]:
     finished = Finished("ok", "", {}, {"validities": list(loops)} | facts)
     run = WorkerRun(finished, aggregate or Aggregate(), resources, noise or {})
-    found: dict[str, Any] = document(BENCHMARK, REQUEST, run, beside=beside, working_copy=None)[
-        "metadata"
-    ]
+    found: dict[str, Any] = document(BENCHMARK, REQUEST, run, beside=beside)["metadata"]
     return found
 
 
