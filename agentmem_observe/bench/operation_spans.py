@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import numpy as np
 from opentelemetry import context as context_api
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -21,7 +22,7 @@ from agentmem_observe.bench.slowest import SlowOperation
 from agentmem_observe.clock import Clock
 from agentmem_observe.errors import UsageError
 from agentmem_observe.measure.recorder import outcome_name
-from agentmem_observe.model import Outcome, Record
+from agentmem_observe.model import ObservationBatch, Outcome, Record
 from agentmem_observe.targets.credentials import redact
 from agentmem_observe.targets.registry import FACTORY, parse_spec
 from agentmem_observe.telemetry import semconv
@@ -180,6 +181,7 @@ class Sampling(OperationTracer):
         self._count = 0
         self._in_loop = 0
         self._next_ns = 0
+        self._unjudged: list[tuple[trace.Span, SlowOperation]] = []
 
     def begin_loop(self, parent: Context) -> None:
         """Sample anew, as parts of this."""
@@ -208,17 +210,37 @@ class Sampling(OperationTracer):
         return _Sampled(self, operation, number, span)
 
     def end(self, sampled: "_Sampled", times: Times, outcome: str) -> None:
-        """End the span of a sampled operation."""
+        """Note how a sampled operation ended; its span waits for `judge` or `finish`."""
         span, operation = sampled.span, sampled.operation
         count = record_count(operation.name, sampled.value)
         if count is not None:
             span.set_attribute(semconv.RECORD_COUNT, count)
         if self._captures_content and sampled.answered:
             span.set_attributes(_content(operation, sampled.number, sampled.value))
-        self._spans.end(
-            span, SlowOperation(operation.name, operation.tier, outcome, times, self.parent)
-        )
-        self.seen.add(times)
+        ended = SlowOperation(operation.name, operation.tier, outcome, times, self.parent)
+        with self._lock:
+            self._unjudged.append((span, ended))
+            self.seen.add(times)
+
+    def judge(self, batch: ObservationBatch) -> None:
+        """End the spans of sampled operations in a batch whose outcomes are final."""
+        for span, sampled in self._take_unjudged():
+            if (place := _place_in(batch, sampled)) is None:
+                with self._lock:
+                    self._unjudged.append((span, sampled))
+            else:
+                outcome = outcome_name(int(batch.outcome[place]), batch.error_types)
+                self._spans.end(span, sampled._replace(outcome=outcome))
+
+    def finish(self) -> None:
+        """End the spans that nobody will judge: of a loop that broke off."""
+        for span, sampled in self._take_unjudged():
+            self._spans.end(span, sampled)
+
+    def _take_unjudged(self) -> list[tuple[trace.Span, SlowOperation]]:
+        with self._lock:
+            taken, self._unjudged = self._unjudged, []
+        return taken
 
 
 class _Sampled(TracedOperation):
@@ -251,6 +273,15 @@ class _Sampled(TracedOperation):
 
     def ended(self, times: Times, code: int, error_types: Sequence[str]) -> None:
         self._sampling.end(self, times, outcome_name(code, error_types))
+
+
+def _place_in(batch: ObservationBatch, sampled: SlowOperation) -> int | None:
+    if (batch.operation, batch.tier) != (sampled.operation, sampled.tier):
+        return None
+    times = sampled.times
+    same = (batch.started == times.started) & (batch.finished == times.finished)
+    places = np.flatnonzero(same)
+    return int(places[0]) if places.size else None
 
 
 def record_count(operation: str, value: object) -> int | None:

@@ -108,6 +108,7 @@ class TracedRun(Untraced):
         """Send what there is."""
         if os.getpid() != self._process:
             return
+        self.operations.finish()
         spans, dropped = self._collector.take()
         traces = Traces(
             spans,
@@ -138,6 +139,7 @@ class TracedRun(Untraced):
     def saw(self, batch: ObservationBatch, within: Context) -> None:
         """Take operations of a loop whose outcome is final."""
         self._measured += len(batch)
+        self.operations.judge(batch)
         self._slowest.see(batch, within)
 
     def _within(self) -> Context:

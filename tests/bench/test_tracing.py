@@ -26,6 +26,7 @@ from agentmem_observe.bench.operation_spans import Anchor, Subject, record_count
 from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
 from agentmem_observe.bench.slowest import Slowest
 from agentmem_observe.bench.tracing import SLOWEST, TracedRun
+from agentmem_observe.bench.verification import Verification
 from agentmem_observe.clock import FakeClock
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.model import ObservationBatch, Record
@@ -35,7 +36,7 @@ from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.spans import SpanData, Traces
 from agentmem_observe.telemetry.tracing import Tracing
 from agentmem_observe.workload.arrivals import Constant
-from agentmem_observe.workload.driver import DriverOptions
+from agentmem_observe.workload.driver import DriverOptions, closed_loop
 from agentmem_observe.workload.operations import Content, Operation, repeat
 
 TRACE_ID, RUN_ID = "ab" * 16, "cd" * 8
@@ -376,6 +377,29 @@ def test_of_an_operation_that_failed_no_content_is_asked_for(tmp_path: Path) -> 
     (span,) = named(worker.spans(), "create_memory")
     assert asked == []
     assert semconv.CONTENT_ERROR not in span.attributes
+
+
+def test_a_store_whose_record_is_not_found_again_is_wrong_in_its_span_and_exemplar(
+    worker: Worker,
+) -> None:
+    script = repeat(Operation("create_memory", worker.take(0.03)), 4)
+
+    worker.bench.measure(
+        lambda sink: closed_loop([script], sink, worker.bench.driver),
+        lambda: Verification([1, 3], {}, []),
+    )
+
+    spans = sorted(named(worker.spans(), "create_memory"), key=lambda span: span.start_ns)
+    exemplars = [each for traces in worker.sent for each in traces.exemplars]
+    assert {span.attributes[semconv.SELECTION] for span in spans} == {"sampled", "slowest"}
+    assert [span.attributes[semconv.OUTCOME] for span in spans] == ["ok", "wrong", "ok", "wrong"]
+    assert [span.attributes.get(semconv.ERROR_TYPE) for span in spans] == [
+        None, "wrong", None, "wrong",
+    ]  # fmt: skip
+    assert [span.status for span in spans] == ["UNSET", "ERROR", "UNSET", "ERROR"]
+    assert {each.span_id: each.outcome for each in exemplars} == {
+        span.span_id: span.attributes[semconv.OUTCOME] for span in spans
+    }
 
 
 def test_a_loop_that_breaks_off_is_an_error_and_the_next_one_is_traced(worker: Worker) -> None:
