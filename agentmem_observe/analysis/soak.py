@@ -21,6 +21,12 @@ from agentmem_observe.analysis.leaks import (
 )
 from agentmem_observe.units import format_bytes
 
+MOST_WINDOWS = 2_000
+"""Windows that are judged at most: of a minute each, 33 hours, or three weeks if thinned."""
+
+_LONGEST_SECONDS = 1800.0
+"""Of a merged window: longer ones would hide from `drift` how much half hours differ."""
+
 LEAST_WINDOWS = 30
 """Windows that growth must last to be called a leak. A cache that fills for longer looks like one;
 raise the number until it does not."""
@@ -132,9 +138,9 @@ def judge_leak(
 ) -> LeakVerdict:
     """Judge a target by the windows of a soak so far.
 
-    Give the newest 2,000 at most, as they are: windows may differ in length and operations, and
-    some may be missing while the soak was paused, but if windows with operations are left out,
-    a leak comes out too large.
+    Give the newest 2,000 at most, as they are or thinned by `thin_windows`: they may differ in
+    length and operations, and none need be there for the time in which the soak was paused. If
+    windows with operations are left out, a leak comes out too large.
 
     Args:
         windows: Oldest first, of one life of the process that has the target.
@@ -190,6 +196,56 @@ def check_windows(windows: Sequence[SoakWindow]) -> None:
                 "neither may be negative, nor the time 0"
             )
         before = window.at_seconds
+
+
+def thin_windows(windows: Sequence[SoakWindow], most: int = MOST_WINDOWS) -> list[SoakWindow]:
+    """Merge old windows into half hours if there are too many, then forget the oldest.
+
+    Call it after each window with what it returned before. The newest half stays as it is; of
+    windows of a minute, 2,000 reach three weeks back.
+
+    Args:
+        windows: Oldest first.
+        most: How many may be left, >= 2.
+
+    Raises:
+        ValueError: If ``most`` is less than 2.
+    """
+    if most < 2:
+        raise ValueError(f"most is {most!r}; it must be >= 2")
+    if len(windows) <= most:
+        return list(windows)
+    old = len(windows) - most // 2
+    merged = [windows[0]]
+    for window in windows[1:old]:
+        if merged[-1].seconds + window.seconds <= _LONGEST_SECONDS:
+            merged[-1] = _merged(merged[-1], window)
+        else:
+            merged.append(window)
+    return [*merged, *windows[old:]][-most:]
+
+
+def _merged(first: SoakWindow, second: SoakWindow) -> SoakWindow:
+    # A host that was noisy in one half of the time says nothing about the other.
+    told = [each for each in (first, second) if each.trusted] or [first, second]
+    seconds = first.seconds + second.seconds
+    resident = [each.resident_bytes for each in (first, second) if each.resident_bytes is not None]
+    return replace(
+        second,
+        seconds=seconds,
+        operations=first.operations + second.operations,
+        resident_bytes=min(resident, default=None),
+        load=(first.load * first.seconds + second.load * second.seconds) / seconds,
+        service_p50_seconds=_mean([(e.service_p50_seconds, e.seconds) for e in told]),
+        service_p99_seconds=_mean([(e.service_p99_seconds, e.seconds) for e in told]),
+        trusted=first.trusted or second.trusted,
+    )
+
+
+def _mean(weighed: Sequence[tuple[float | None, float]]) -> float | None:
+    known = [(value, weight) for value, weight in weighed if value is not None]
+    whole = math.fsum(weight for _, weight in known)
+    return math.fsum(value * weight for value, weight in known) / whole if known else None
 
 
 def tails(counts: Counts, least_windows: int) -> list[Tail]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem_observe.analysis.soak import SoakWindow, judge_leak
+from agentmem_observe.analysis.soak import SoakWindow, judge_leak, thin_windows
 
 LEAST = 30
 OPERATIONS = 3_000
@@ -300,3 +300,45 @@ def test_so_many_times_the_blocks_and_operations_make_the_same_verdict(
 
     assert once.verdict == often.verdict
     assert once.blocks_per_operation == pytest.approx(often.blocks_per_operation)
+
+
+def test_thinning_keeps_the_newest_half_and_every_operation_until_it_forgets() -> None:
+    windows = soak(jitter(300), resident=list(1e8 + np.arange(300)))
+
+    thin: list[SoakWindow] = []
+    for window in windows:
+        thin = thin_windows([*thin, window], most=100)
+
+    assert len(thin) <= 100
+    assert thin[-50:] == windows[-50:]
+    assert sum(window.operations for window in thin) == 300 * OPERATIONS
+    assert max(window.seconds for window in thin) == 1800
+    assert thin[0].resident_bytes == 1e8
+
+
+def test_thinning_forgets_the_oldest_when_half_hours_do_not_fit_either() -> None:
+    windows = soak(jitter(20), every=3600.0)
+
+    assert thin_windows(windows, most=8) == windows[-8:]
+
+
+def test_a_merged_window_tells_the_latency_of_its_trusted_half() -> None:
+    windows = soak(jitter(4))
+    windows[0] = replace(windows[0], trusted=False, service_p50_seconds=9.0)
+
+    merged = thin_windows(windows, most=3)[0]
+
+    assert (merged.trusted, merged.service_p50_seconds) == (True, 1e-3)
+    assert (merged.seconds, merged.operations) == (180, 3 * OPERATIONS)
+    assert merged.blocks == windows[2].blocks
+
+
+def test_a_leak_is_found_in_thinned_windows() -> None:
+    windows = soak(jitter(3000) + 3.0 * np.arange(3000))
+
+    thin: list[SoakWindow] = []
+    for window in windows:
+        thin = thin_windows([*thin, window], most=200)
+
+    assert judge_leak(thin).verdict == "leak"
+    assert judge_leak(thin).blocks_per_operation == pytest.approx(1e-3, rel=0.1)
