@@ -1,7 +1,9 @@
-"""Where results go; JSON files, read with errors that say where, written whole or not at all."""
+"""Where results go; files, read with errors that say where, written whole or not at all."""
 
 import json
 import os
+import re
+import tomllib
 import uuid
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,9 @@ def read_json(path: Path, error: type[AgentMemObserveError]) -> Any:
         AgentMemObserveError: ``error``, if the file is missing, unreadable or not JSON (then with
             line and column), or if an object in it has the same key twice.
     """
+    text = _read_text(path, error)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_unique_keys)
-    except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
-    except OSError as problem:
-        raise error(f"{path}: cannot be read: {problem.strerror}") from problem
-    except UnicodeDecodeError as problem:
-        raise error(f"{path}: not UTF-8 text: {problem.reason} at byte {problem.start}") from None
+        return json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as problem:
         where = f"{path}:{problem.lineno}:{problem.colno}"
         raise error(f"{where}: not valid JSON: {problem.msg}") from None
@@ -38,6 +35,32 @@ def read_json(path: Path, error: type[AgentMemObserveError]) -> Any:
         raise error(f"{path}: not usable JSON: nested too deeply") from None
     except ValueError as problem:
         raise error(f"{path}: not usable JSON: {problem}") from None
+
+
+def read_toml(path: Path, error: type[AgentMemObserveError]) -> dict[str, Any]:
+    """Return the content of a TOML file.
+
+    Args:
+        path: The file, UTF-8.
+        error: What to raise.
+
+    Raises:
+        AgentMemObserveError: ``error``, if the file is missing, unreadable or not TOML, then with
+            line and column.
+    """
+    text = _read_text(path, error)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        said, _, place = str(problem).removesuffix(")").rpartition(" (at ")
+        at = re.fullmatch(r"line (\d+), column (\d+)", place)
+        where = f"{path}:{at[1]}:{at[2]}" if at else str(path)
+        reason = said if at else f"{said} at its end"
+        raise error(f"{where}: not valid TOML: {reason}") from None
+    except RecursionError:
+        raise error(f"{path}: not usable TOML: nested too deeply") from None
+    except ValueError as problem:
+        raise error(f"{path}: not usable TOML: {problem}") from None
 
 
 def create_file(path: Path, text: str) -> None:
@@ -66,6 +89,17 @@ def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     _write_and_rename(temporary, path, text, replace=True, mode=mode)
+
+
+def _read_text(path: Path, error: type[AgentMemObserveError]) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise error(f"{path}: no such file") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise error(f"{path}: not UTF-8 text: {problem.reason} at byte {problem.start}") from None
 
 
 def _write_and_rename(

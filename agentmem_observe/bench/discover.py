@@ -1,7 +1,7 @@
 """Finds ``benchmark_*`` functions by reading source files, without running them."""
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,8 @@ from agentmem_observe.errors import BenchmarkError, ConfigError, UsageError, did
 PREFIX = "benchmark_"
 CONTEXT_PARAMETER = "bench"
 """A benchmark function with a parameter of this name gets the `Bench` context."""
+OWN_CATEGORY = "self"
+"""Measures this tool, not the target; runs only when asked for by name."""
 _PASSED_OVER = ("_", ".", "test_")
 
 
@@ -106,6 +108,23 @@ def select(
     return named
 
 
+def choose(suites: Sequence[Path], category: str | None, benchmark: str | None) -> list[Benchmark]:
+    """Return what to run.
+
+    Named benchmarks may come from any suite. Unnamed ones are those of the user's suites or, if
+    there are none, of the standard suite except our own measurements of ourselves.
+
+    Raises:
+        UsageError: If there is nothing of that name, or nothing at all.
+        BenchmarkError: If a suite has a file that is not Python.
+    """
+    if category is None and benchmark is None:
+        if suites:
+            return _some(discover(suites), suites)
+        return [one for one in discover([standard_suite()]) if one.category != OWN_CATEGORY]
+    return select(discover([standard_suite(), *suites]), category, benchmark)
+
+
 def check_parameters(benchmarks: Iterable[Benchmark], names: Iterable[str]) -> None:
     """Refuse a parameter that none of the benchmarks declares.
 
@@ -152,6 +171,15 @@ def check_custom(
         ]
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _some(found: list[Benchmark], suites: Sequence[Path]) -> list[Benchmark]:
+    if not found:
+        raise UsageError(
+            f"no benchmarks in {', '.join(map(str, suites))}; "
+            "a benchmark is a function named benchmark_* in a file *.py"
+        )
+    return found
 
 
 def _in_file(path: Path) -> Iterator[Benchmark]:

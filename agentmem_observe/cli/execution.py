@@ -16,8 +16,8 @@ from agentmem_observe.bench.discover import (
     Benchmark,
     check_custom,
     check_parameters,
+    choose,
     discover,
-    select,
     standard_suite,
 )
 from agentmem_observe.bench.observers import Observers
@@ -34,9 +34,6 @@ from agentmem_observe.errors import ConfigError, UsageError
 from agentmem_observe.profiles import profile_config
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec, redact
-
-OWN_CATEGORY = "self"
-"""Measures this tool, not the target; runs only when asked for by name."""
 
 
 def execute(
@@ -128,30 +125,6 @@ def _loaded(file: Path, suites: Sequence[Path]) -> BenchmarkConfig:
             + "\nSuites of your own are named with --suite DIR."
         ) from None
     return config
-
-
-def choose(
-    suites: tuple[Path, ...], category: str | None, benchmark: str | None
-) -> list[Benchmark]:
-    """Return what to run.
-
-    Named benchmarks may come from any suite. Unnamed ones are those of the user's suites or, if
-    there are none, of the standard suite except our own measurements of ourselves.
-    """
-    if category is None and benchmark is None:
-        if suites:
-            return _some(discover(suites), suites)
-        return [one for one in discover([standard_suite()]) if one.category != OWN_CATEGORY]
-    return select(discover([standard_suite(), *suites]), category, benchmark)
-
-
-def _some(found: list[Benchmark], suites: Sequence[Path]) -> list[Benchmark]:
-    if not found:
-        raise UsageError(
-            f"no benchmarks in {', '.join(map(str, suites))}; "
-            "a benchmark is a function named benchmark_* in a file *.py"
-        )
-    return found
 
 
 def _refuse_early(chosen: Sequence[Benchmark], params: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar, get_origin, get_type_hints
@@ -157,6 +157,20 @@ def parse_spec(text: str, directory: Path) -> TargetSpec:
     return TargetSpec(scheme, location, options, directory)
 
 
+def check_scheme(spec: TargetSpec) -> None:
+    """Refuse a scheme that nobody provides; nothing is imported.
+
+    Raises:
+        UsageError: If there is none of this name; the message suggests the nearest.
+    """
+    others = _other_schemes()
+    if spec.scheme not in (FACTORY, *TARGETS, *others):
+        hint = did_you_mean(spec.scheme, [*TARGETS, *others])
+        raise UsageError(
+            f"no target {redact(spec.scheme)!r} (your own is named module:factory); {hint}"
+        )
+
+
 def build_target(text: str, directory: Path) -> MemoryTarget:
     """Build the target that ``text`` names, without opening it.
 
@@ -179,18 +193,17 @@ def build_target(text: str, directory: Path) -> MemoryTarget:
     return target  # type: ignore[no-any-return]  # checked above, method by method
 
 
+def _other_schemes() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
 def _load_adapter(spec: TargetSpec) -> Callable[[TargetSpec], Any]:
     if spec.scheme in TARGETS:
         module, _, attribute = TARGETS[spec.scheme].partition(":")
         adapter: Callable[[TargetSpec], Any] = getattr(_import(module, spec.scheme), attribute)
         return adapter
-    others = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-    if spec.scheme not in others:
-        hint = did_you_mean(spec.scheme, [*TARGETS, *others])
-        raise UsageError(
-            f"no target {redact(spec.scheme)!r} (your own is named module:factory); {hint}"
-        )
-    point = others[spec.scheme]
+    check_scheme(spec)
+    point = _other_schemes()[spec.scheme]
     loaded: Callable[[TargetSpec], Any] = _attribute(
         _import(point.module, spec.scheme), point.attr, point.value
     )

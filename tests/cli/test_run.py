@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from agentmem_observe.bench.discover import choose
 from agentmem_observe.bench.runner import BenchmarkRunner
-from agentmem_observe.cli.execution import choose
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.store import BenchmarkResults
 
