@@ -16,8 +16,9 @@ import numpy as np
 
 from agentmem_observe import __version__
 from agentmem_observe.clock import SYSTEM_CLOCK, Clock
-from agentmem_observe.errors import TargetError, did_you_mean
+from agentmem_observe.errors import TargetError
 from agentmem_observe.model import TIERS, Hit, Record, Vector
+from agentmem_observe.targets.arguments import check_transition, known_tier
 from agentmem_observe.targets.base import Capability, MemoryTarget, Query, TargetInfo
 from agentmem_observe.targets.cosine import best_first, cosine_scores
 from agentmem_observe.targets.registry import TargetSpec
@@ -336,8 +337,9 @@ class FakeTarget(MemoryTarget):
                 is not exactly one of ``fraction`` in (0, 1] and ``record_ids`` of one agent.
         """
         self._need(Capability.TRANSITION)
-        _check_transition(source, destination)
-        _check_choice(agent_id, fraction, record_ids)
+        check_transition(
+            source, destination, agent_id=agent_id, fraction=fraction, record_ids=record_ids
+        )
         self._serve("transition")
         with self._lock:
             agents = [agent_id] if agent_id is not None else list(self._agents)
@@ -375,9 +377,7 @@ class FakeTarget(MemoryTarget):
             self._unsupported(capability)
 
     def _keep(self, record: Record) -> None:
-        tier = record.tier or TIERS[0]
-        if tier not in TIERS:
-            raise ValueError(f"no tier {tier!r}; {did_you_mean(tier, TIERS)}")
+        tier = known_tier(record.tier) or TIERS[0]
         if self._lacks:
             if record.tier is not None:
                 self._need(Capability.TIERS)
@@ -523,7 +523,7 @@ def _chosen(tier: str | None) -> tuple[str, ...]:
 
 def _likeness(query: Query, record: Record) -> float:
     if query is None:
-        raise ValueError("search needs a query or a vector")
+        raise ValueError("nothing to search for; give a query or a vector")
     if isinstance(query, str):
         return float(query == record.content)
     state = record.state
@@ -531,22 +531,3 @@ def _likeness(query: Query, record: Record) -> float:
         return 0.0
     same = sum(name in state and bool(state[name] == value) for name, value in query.items())
     return same / max(len(query), len(state), 1)
-
-
-def _check_transition(source: str, destination: str) -> None:
-    for tier in (source, destination):
-        if tier not in TIERS:
-            raise ValueError(f"no tier {tier!r}; {did_you_mean(tier, TIERS)}")
-    if TIERS.index(destination) <= TIERS.index(source):
-        raise ValueError(f"records move to older tiers only, not from {source} to {destination}")
-
-
-def _check_choice(
-    agent_id: str | None, fraction: float | None, record_ids: Sequence[str] | None
-) -> None:
-    if (fraction is None) == (record_ids is None):
-        raise ValueError("transition needs either fraction or record_ids")
-    if fraction is not None and not 0 < fraction <= 1:
-        raise ValueError(f"fraction must be in (0, 1], not {fraction!r}")
-    if record_ids is not None and agent_id is None:
-        raise ValueError("record_ids need the agent_id whose they are")

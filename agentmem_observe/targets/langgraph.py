@@ -11,6 +11,7 @@ from langgraph.store.memory import InMemoryStore
 
 from agentmem_observe.errors import UsageError
 from agentmem_observe.model import Hit, Record, Vector
+from agentmem_observe.targets.arguments import query_vector
 from agentmem_observe.targets.base import Capability, MemoryTarget, Query, TargetInfo
 from agentmem_observe.targets.embedded.embedding import embed
 from agentmem_observe.targets.registry import TargetSpec
@@ -101,10 +102,7 @@ class LangGraphTarget(MemoryTarget):
         """Search the agent's namespace by cosine."""
         if tier is not None:
             self._unsupported(Capability.TIERS)
-        if vector is None:
-            if query is None:
-                raise ValueError("search needs a query or a vector")
-            vector = embed(query)
+        vector = query_vector(query, vector, embed)
         found = self._store.search(_namespace(agent_id), query=_write(vector, 0), limit=k)
         return [Hit(item.key, item.score or 0.0, agent_id) for item in found]
 

@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from agentmem_observe.errors import TargetError, UsageError
 from agentmem_observe.model import Hit, Record, Vector
+from agentmem_observe.targets.arguments import query_vector
 from agentmem_observe.targets.base import Capability, MemoryTarget, Query, TargetInfo
 from agentmem_observe.targets.cosine import best_first, cosine_scores
 from agentmem_observe.targets.embedded.embedding import embed
@@ -210,10 +211,7 @@ class RedisTarget(MemoryTarget):
         """Fetch all of the agent's vectors in two round trips and return the nearest."""
         if tier is not None:
             self._unsupported(Capability.TIERS)
-        if vector is None:
-            if query is None:
-                raise ValueError("search needs a query or a vector")
-            vector = embed(query)
+        vector = query_vector(query, vector, embed)
         ids = list(cast("set[bytes]", self._client.smembers(self._index_key(agent_id))))
         with self._client.pipeline(transaction=False) as pipeline:
             for record_id in ids:

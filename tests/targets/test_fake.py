@@ -450,10 +450,10 @@ def test_what_it_lacks_it_neither_claims_nor_does() -> None:
     ("arguments", "message"),
     [
         (("stm", "itm", {"fraction": 1.0}), "no tier 'itm'; did you mean 'im'"),
-        (("im", "stm", {"fraction": 1.0}), "older tiers only"),
+        (("im", "stm", {"fraction": 1.0}), "stm is not older than im; records only age"),
         (("stm", "im", {}), "either fraction or record_ids"),
         (("stm", "im", {"fraction": 1.0, "record_ids": []}), "either fraction or record_ids"),
-        (("stm", "im", {"fraction": 0.0}), r"fraction must be in \(0, 1\], not 0.0"),
+        (("stm", "im", {"fraction": 0.0}), "fraction is 0.0; give more than 0 and at most 1"),
         (("stm", "im", {"record_ids": ["record-1"]}), "need the agent_id"),
     ],
 )

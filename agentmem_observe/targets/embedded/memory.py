@@ -13,8 +13,9 @@ import numpy as np
 
 from agentmem_observe import __version__
 from agentmem_observe.clock import SYSTEM_CLOCK, Clock
-from agentmem_observe.errors import TargetError, did_you_mean
+from agentmem_observe.errors import TargetError
 from agentmem_observe.model import TIERS, Hit, Record, Vector
+from agentmem_observe.targets.arguments import check_transition, known_tier, query_vector
 from agentmem_observe.targets.base import Capability, MemoryTarget, Query, TargetInfo
 from agentmem_observe.targets.embedded.agent import AgentMemory, Shared
 from agentmem_observe.targets.embedded.cells import CellShelf
@@ -186,7 +187,7 @@ class EmbeddedMemory(MemoryTarget):
             sqlite3.Error: If LTM cannot write; the record is then not stored.
         """
         shared = self._opened()
-        tier = _checked_tier(record.tier) or "stm"
+        tier = known_tier(record.tier) or "stm"
         vector = self._vector_of(record)
         held = self._held(shared, record)
         self._agent(record.agent_id).store(tier, [record.record_id], [held], vector[None])
@@ -213,13 +214,10 @@ class EmbeddedMemory(MemoryTarget):
             ValueError: If the tier is unknown, ``k`` < 1, or query and vector are both missing.
         """
         self._opened()
-        _checked_tier(tier)
+        known_tier(tier)
         if k < 1:
             raise ValueError(f"k is {k!r}; ask for at least 1 hit")
-        if vector is None:
-            if query is None:
-                raise ValueError("nothing to search for; give a query or a vector")
-            vector = self._embed(query)
+        vector = query_vector(query, vector, self._embed)
         agent = self._agents.get(agent_id)
         if agent is None:
             return []
@@ -238,7 +236,7 @@ class EmbeddedMemory(MemoryTarget):
         shared = self._opened()
         groups: dict[str, dict[str, tuple[str, Held, Vector]]] = defaultdict(dict)
         for record in records:
-            tier = _checked_tier(record.tier) or "stm"
+            tier = known_tier(record.tier) or "stm"
             group = groups[record.agent_id]
             group.pop(record.record_id, None)  # so that the last one also comes last
             group[record.record_id] = tier, self._held(shared, record), self._vector_of(record)
@@ -273,16 +271,9 @@ class EmbeddedMemory(MemoryTarget):
                 ``fraction`` in (0, 1] and ``record_ids`` (with ``agent_id``) is given.
         """
         self._opened()
-        _checked_tier(source)
-        _checked_tier(destination)
-        if TIERS.index(destination) <= TIERS.index(source):
-            raise ValueError(f"{destination} is not older than {source}; records only age")
-        if (fraction is None) == (record_ids is None):
-            raise ValueError("transition needs either fraction or record_ids")
-        if fraction is not None and not 0 < fraction <= 1:
-            raise ValueError(f"fraction is {fraction!r}; give more than 0 and at most 1")
-        if record_ids is not None and agent_id is None:
-            raise ValueError("record_ids need the agent_id whose they are")
+        check_transition(
+            source, destination, agent_id=agent_id, fraction=fraction, record_ids=record_ids
+        )
         return sum(
             agent.transition(source, destination, fraction, record_ids)
             for agent in self._chosen_agents(agent_id)
@@ -295,7 +286,7 @@ class EmbeddedMemory(MemoryTarget):
             ValueError: If the tier is unknown.
         """
         self._opened()
-        _checked_tier(tier)
+        known_tier(tier)
         wanted = [TIERS.index(tier)] if tier is not None else range(len(TIERS))
         counts = [agent.counts() for agent in self._chosen_agents(agent_id)]
         return sum(of_agent[index] for of_agent in counts for index in wanted)
@@ -435,9 +426,3 @@ class EmbeddedMemory(MemoryTarget):
                     agent.tidy(stopped)
             if shared.table.wants_checkpoint() and not stopped():
                 shared.table.checkpoint()
-
-
-def _checked_tier(tier: str | None) -> str | None:
-    if tier is not None and tier not in TIERS:
-        raise ValueError(f"no tier {tier!r}; {did_you_mean(tier, TIERS)}")
-    return tier
