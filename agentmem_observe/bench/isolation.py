@@ -12,7 +12,12 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from agentmem_observe.errors import AgentMemObserveError, BenchmarkError, ChildError
+from agentmem_observe.errors import (
+    AgentMemObserveError,
+    BenchmarkError,
+    ChildError,
+    TargetError,
+)
 from agentmem_observe.results.schema import plain
 
 _PR_SET_PDEATHSIG = 1
@@ -55,7 +60,8 @@ def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         function: Returns JSON-like values. What it reports to its `Bench` is lost: return it.
 
     Raises:
-        BenchmarkError: If the child died, or raised an error of ours; the message says how.
+        TargetError: If it raised one; with its words.
+        BenchmarkError: If it raised another error of ours, or died; the message says how.
         ChildError: If it raised anything else.
     """
     receiving, sending = os.pipe()
@@ -76,9 +82,16 @@ def in_child(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if "error" in decoded:
         if stack := decoded["stack"]:
             raise ChildError(decoded["error"], stack)
-        raise BenchmarkError(decoded["error"])
+        raise (TargetError if decoded["of_target"] else BenchmarkError)(decoded["error"])
     result: dict[str, Any] = decoded["result"]
     return result
+
+
+def _told(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, AgentMemObserveError):
+        of_target = isinstance(error, TargetError)
+        return {"error": str(error), "stack": "", "of_target": of_target}
+    return {"error": f"{type(error).__name__}: {error}", "stack": traceback.format_exc()}
 
 
 def _report_and_exit(
@@ -95,8 +108,7 @@ def _report_and_exit(
             answer = _encode({"result": plain(function())})
         except BaseException as error:
             traceback.print_exc()
-            stack = "" if isinstance(error, AgentMemObserveError) else traceback.format_exc()
-            answer = _encode({"error": f"{type(error).__name__}: {error}", "stack": stack})
+            answer = _encode(_told(error))
         with os.fdopen(sending, "wb") as stream:
             stream.write(answer)
         code = 0

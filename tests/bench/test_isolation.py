@@ -11,7 +11,14 @@ import psutil
 import pytest
 
 from agentmem_observe.bench.isolation import bind_to_parent, in_child
-from agentmem_observe.errors import BenchmarkError, ChildError, TargetError
+from agentmem_observe.errors import (
+    AgentMemObserveError,
+    BenchmarkError,
+    ChildError,
+    TargetError,
+    UnsupportedError,
+    UsageError,
+)
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
@@ -55,7 +62,7 @@ def test_what_the_child_does_to_its_memory_stays_there() -> None:
         (raising(ValueError("no such tier")), "ValueError: no such tier"),
         (raising(SystemExit(3)), "SystemExit: 3"),
         (raising(KeyboardInterrupt()), "KeyboardInterrupt: "),
-        (lambda: {"tiers": {"stm"}}, "ResultFormatError: results.tiers: cannot be written"),
+        (lambda: {"tiers": {"stm"}}, "results.tiers: cannot be written"),
         (lambda: {"much": 2**70}, "OverflowError: can't serialize ints"),
         (lambda: bind_to_parent(-1), "ended with exit code 1 before it was done"),
         (lambda: os._exit(7), "ended with exit code 7 before it was done"),
@@ -95,12 +102,26 @@ def test_what_is_not_ours_says_so_and_brings_its_stack(capfd: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "function", [raising(TargetError("no server at 'host'")), lambda: os._exit(7)]
+    ("error", "kind"),
+    [
+        (TargetError("no server at 'host'; start one"), TargetError),
+        (UnsupportedError("it has no 'delete'"), TargetError),
+        (UsageError("no such option"), BenchmarkError),
+    ],
 )
-def test_a_failure_in_our_own_words_is_none_of_a_foreign_exception(
-    function: Callable[[], Any], capfd: pytest.CaptureFixture[str]
+def test_an_error_of_ours_keeps_its_words_and_whether_it_is_the_targets(
+    error: AgentMemObserveError,
+    kind: type[AgentMemObserveError],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
+    with pytest.raises(AgentMemObserveError) as failure:
+        in_child(raising(error))
+
+    assert (type(failure.value), str(failure.value)) == (kind, str(error))
+
+
+def test_a_child_that_dies_is_no_foreign_exception() -> None:
     with pytest.raises(BenchmarkError) as failure:
-        in_child(function)
+        in_child(lambda: os._exit(7))
 
     assert type(failure.value) is BenchmarkError
