@@ -59,7 +59,7 @@ LABELS: Final = {
             "worker_spans, those that a worker did not send.",
         ),
         Label("result", "agentmem.result", "sent, failed or dropped."),
-        Label("code", "http.response.status_code", "Status of an answer, such as 200."),
+        Label("code", "http.response.status_code", "Status of an answer; 499 if a client did not wait."),
         Label(
             "handler",
             "http.route",
@@ -69,8 +69,8 @@ LABELS: Final = {
         Label(
             "limit",
             "agentmem.limit",
-            "connections or client_connections, of which there were too many; handshake, headers, "
-            "body or answer, which took too long.",
+            "connections or client_connections, of which there were too many; handshake, which "
+            "took too long or failed; headers, body or answer, which took too long.",
         ),
         Label("job", "agentmem.job", "Name of a job of the daemon's settings."),
         Label("cause", "agentmem.cause", "Why a run failed, in a word: crashed, hung, target ..."),
