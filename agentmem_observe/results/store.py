@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +113,6 @@ class BenchmarkResults:
         stamped = {"status": "ok"} | result.metadata | {"format": FORMAT}
         text = json.dumps(result.to_dict() | {"metadata": stamped}, indent=2) + "\n"
         directory = self.results_dir / result.category
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(directory, error) from error
         return self._create(directory, f"{result.benchmark}_{result.timestamp}", text)
 
     def list_results(self, category: str | None = None, benchmark: str | None = None) -> list[str]:
@@ -170,8 +166,11 @@ class BenchmarkResults:
         return compare((str(file), self._load(file)) for file in files)
 
     def _create(self, directory: Path, stem: str, text: str) -> str:
-        for number in itertools.count(1):
-            path = directory / (f"{stem}.json" if number == 1 else f"{stem}_{number}.json")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(directory, error) from error
+        for path in paths_of(directory, stem):
             try:
                 create_file(path, text)
             except FileExistsError:
@@ -218,6 +217,18 @@ class BenchmarkResults:
 
     def _load(self, path: Path) -> Result:
         return validate_result(read_json(path, ResultFormatError), str(path))
+
+
+def paths_of(directory: Path, stem: str) -> Iterator[Path]:
+    """Yield the paths that a result may have, without end; the first that is free is its own.
+
+    Args:
+        directory: Of its category.
+        stem: Benchmark and timestamp.
+    """
+    yield directory / f"{stem}.json"
+    for number in itertools.count(2):
+        yield directory / f"{stem}_{number}.json"
 
 
 def _unwritable(path: Path, error: OSError) -> ResultFormatError:

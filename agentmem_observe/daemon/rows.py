@@ -1,0 +1,127 @@
+"""What the daemon remembers of runs and of windows of soaks, and runs read back from results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agentmem_observe.measure.recorder import OK
+from agentmem_observe.results.schema import ended_at
+
+JOB = "job"
+"""Key in a result's metadata: the job that it is of. A file without it is none of the daemon's."""
+
+_MOST_WARNINGS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """One run of a benchmark.
+
+    Attributes:
+        id: Its number, later runs have higher ones; None before it is saved.
+        job: The job's name.
+        category: Of the benchmark.
+        benchmark: Its name.
+        target: What was measured, without credentials.
+        started_at: Seconds since 1970.
+        ended_at: Seconds since 1970.
+        status: ``ok``, ``skipped`` or ``failed``.
+        cause: Of a failure, one word; "" otherwise.
+        reason: Why it failed or was skipped; "" otherwise.
+        path: Of the result file; "" if there is none.
+        validity: ``valid``, ``degraded``, ``void`` or "".
+        figures: The few that tell how it went; JSON values.
+    """
+
+    id: int | None
+    job: str
+    category: str
+    benchmark: str
+    target: str
+    started_at: float
+    ended_at: float
+    status: str
+    cause: str
+    reason: str
+    path: str
+    validity: str
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRow:
+    """One window of a soak.
+
+    Attributes:
+        job: The job's name.
+        soak: Names one life of the process that holds the target.
+        number: Of the window in its worker; a later worker may begin anew.
+        started_at: Seconds since 1970.
+        ended_at: Seconds since 1970.
+        figures: What was seen; JSON values.
+    """
+
+    job: str
+    soak: str
+    number: int
+    started_at: float
+    ended_at: float
+    figures: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SizedRun:
+    """A run, and how many bytes its result file has."""
+
+    row: RunRow
+    result_bytes: int
+
+
+def run_of_result(document: Mapping[str, Any], path: str) -> RunRow | None:
+    """Return the row of a result whose own was lost with the process that should have written it.
+
+    When the run started is taken to be the benchmark's own time before its end, and the figures
+    are those few that a result holds ready.
+
+    Args:
+        document: A valid result.
+        path: Its file.
+
+    Returns:
+        The row, without an id; None if the result is of no job.
+
+    Raises:
+        ResultFormatError: If the result's time cannot be read.
+    """
+    metadata = document["metadata"]
+    if not isinstance(job := metadata.get(JOB), str):
+        return None
+    ended = ended_at(document)
+    return RunRow(
+        id=None,
+        job=job,
+        category=document["category"],
+        benchmark=document["benchmark"],
+        target=str((metadata.get("target") or {}).get("spec", "")),
+        started_at=ended - (metadata.get("execution_time") or 0.0),
+        ended_at=ended,
+        status=metadata.get("status", "ok"),
+        cause=str(metadata.get("cause", "")),
+        reason=str(metadata.get("reason", "")),
+        path=path,
+        validity=str((metadata.get("validity") or {}).get("verdict", "")),
+        figures=_figures(metadata),
+    )
+
+
+def _figures(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    histograms = metadata.get("histograms") or []
+    counts = [
+        (each["outcome"] == OK, each.get("service_time", {}).get("count", 0))
+        for each in histograms
+    ]
+    return {
+        "operations": sum(count for _, count in counts),
+        "failed_operations": sum(count for ok, count in counts if not ok),
+        "warnings": (metadata.get("warnings") or [])[:_MOST_WARNINGS],
+    }
