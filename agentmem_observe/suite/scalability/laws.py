@@ -6,6 +6,7 @@ from typing import Any
 
 from agentmem_observe.analysis import scaling
 from agentmem_observe.analysis.bottleneck import find_bottleneck
+from agentmem_observe.analysis.growth import log_log_slope
 from agentmem_observe.analysis.scaling import Estimate, Refusal
 from agentmem_observe.suite.scalability.traces import Traces
 
@@ -77,7 +78,7 @@ def degradation(volumes: Sequence[int], seconds: Sequence[float | None]) -> dict
         seconds: A median duration at each; volumes without one are left out.
     """
     known = [(v, s) for v, s in zip(volumes, seconds, strict=True) if s]
-    slope = scaling.log_log_slope([v for v, _ in known], [s for _, s in known])
+    slope = log_log_slope([v for v, _ in known], [s for _, s in known])
     if isinstance(slope, Refusal):
         return asdict(slope)
     return {
