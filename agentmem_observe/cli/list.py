@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from agentmem_observe.cli.lazy import load
+from agentmem_observe.cli.options import as_json
 
 
 @click.command("list")
@@ -18,7 +19,7 @@ from agentmem_observe.cli.lazy import load
     metavar="DIR",
     help="Also find benchmarks in DIR.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@as_json
 def list_benchmarks(**options: Any) -> None:
     """List the benchmarks, what each answers, its parameters and their defaults."""
     load("agentmem_observe.cli.listing:print_benchmarks")(**options)

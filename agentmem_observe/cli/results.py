@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from agentmem_observe.cli.lazy import load
+from agentmem_observe.cli.options import as_json
 from agentmem_observe.files import RESULTS_DIRECTORY
 
 _RESULTS_DIR = click.option(
@@ -14,7 +15,6 @@ _RESULTS_DIR = click.option(
     metavar="DIR",
     help="Where the result files are.",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -26,7 +26,7 @@ def results() -> None:
 @click.option("--category", help="Only this category.")
 @click.option("--benchmark", help="Only benchmarks of this name.")
 @_RESULTS_DIR
-@_JSON
+@as_json
 def list_results(**options: Any) -> None:
     """List result files, oldest first, with status and verdict."""
     load("agentmem_observe.cli.result_files:print_list")(**options)
@@ -35,7 +35,7 @@ def list_results(**options: Any) -> None:
 @results.command()
 @click.argument("result")
 @_RESULTS_DIR
-@_JSON
+@as_json
 def show(**options: Any) -> None:
     """Show one result: a path, or a name as `results list` prints it."""
     load("agentmem_observe.cli.result_files:print_result")(**options)

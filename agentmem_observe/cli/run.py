@@ -9,7 +9,7 @@ import click
 from agentmem_observe.cli.addresses import listen_address
 from agentmem_observe.cli.exports import METAVAR, parse_export
 from agentmem_observe.cli.lazy import load
-from agentmem_observe.cli.logs import choose_format
+from agentmem_observe.cli.options import log_format, otlp_file
 
 
 @click.command()
@@ -90,12 +90,7 @@ from agentmem_observe.cli.logs import choose_format
     metavar="URL",
     help="Push the metrics to a Prometheus Pushgateway at the end.",
 )
-@click.option(
-    "--otlp-file",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Append spans and metrics to FILE as lines of OTLP-JSON.",
-)
+@otlp_file
 @click.option(
     "--web.listen-address",
     "listen",
@@ -103,16 +98,7 @@ from agentmem_observe.cli.logs import choose_format
     metavar="HOST:PORT",
     help="Serve /metrics while it runs; port 0 takes a free one.",
 )
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    is_eager=True,
-    expose_value=False,
-    callback=choose_format,
-    help="How to say on standard error what happens; json: one object per line.",
-)
+@log_format
 def run(**options: Any) -> int:
     """Run benchmarks, each in a fresh process, and save a result file for every one.
 

@@ -1,0 +1,27 @@
+"""Options that more than one command has."""
+
+from pathlib import Path
+
+import click
+
+from agentmem_observe.cli.logs import choose_format
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+log_format = click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    is_eager=True,
+    expose_value=False,
+    callback=choose_format,
+    help="How to say on standard error what happens; json: one object per line.",
+)
+
+otlp_file = click.option(
+    "--otlp-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Append spans and metrics to FILE as lines of OTLP-JSON.",
+)
