@@ -30,7 +30,7 @@ def leaf(expected: str, accepts: Callable[[Any], bool]) -> PlainValidator:
 
     def check(value: Any) -> Any:
         if not accepts(value):
-            raise PydanticCustomError(_LEAF, "{expected}", {"expected": expected})
+            raise _unexpected(expected)
         return value
 
     return PlainValidator(check)
@@ -48,7 +48,27 @@ def converted(expected: str, convert: Callable[[Any], Any]) -> PlainValidator:
         try:
             return convert(value)
         except ValueError:
-            raise PydanticCustomError(_LEAF, "{expected}", {"expected": expected}) from None
+            raise _unexpected(expected) from None
+
+    return PlainValidator(check)
+
+
+def read_by(expected: str, read: Callable[[str], Any]) -> PlainValidator:
+    """Make the type of a text whose reader says itself what is wrong with it.
+
+    Args:
+        expected: What has to be written, for what is no text at all.
+        read: Returns the value to use; raises ValueError with all there is to say after the key,
+            in which lines become problems of their own.
+    """
+
+    def check(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise _unexpected(expected)
+        try:
+            return read(value)
+        except ValueError as error:
+            raise refusal(str(error)) from None
 
     return PlainValidator(check)
 
@@ -150,6 +170,10 @@ def dotted(prefix: str, location: Sequence[str | int]) -> str:
 def keys(model: Any) -> Mapping[str, FieldInfo]:
     """Return the fields of a model by the keys they have in a file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _unexpected(expected: str) -> PydanticCustomError:
+    return PydanticCustomError(_LEAF, "{expected}", {"expected": expected})
 
 
 def _what(
