@@ -1,11 +1,12 @@
 """A real server on a free port, what it is asked with, and certificates made for the test."""
 
-import base64
 import http.client
 import shutil
 import socket
 import ssl
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -90,7 +91,35 @@ class Web:
         """Send bytes; return all that comes until the server closes."""
         with socket.create_connection(self.address, timeout=LONGEST_WAIT_SECONDS) as connection:
             connection.sendall(request)
-            return until_closed(connection)
+            return self.until_closed(connection)
+
+    @staticmethod
+    def until_closed(connection: socket.socket) -> bytes:
+        """Return what comes until the server closes."""
+        parts = []
+        try:
+            while part := connection.recv(65536):
+                parts.append(part)
+        except ConnectionResetError:
+            parts.append(b"[reset]")
+        return b"".join(parts)
+
+    @staticmethod
+    def status(connection: socket.socket) -> int:
+        """Read one whole answer; return its status."""
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        response.read()
+        return response.status
+
+    @staticmethod
+    def wait_for(happens: Callable[[], object]) -> None:
+        """Return when it happened; fail if it never does."""
+        given_up = time.monotonic() + LONGEST_WAIT_SECONDS
+        pause = threading.Event()
+        while not happens():
+            assert time.monotonic() < given_up, "it did not happen"
+            pause.wait(0.01)
 
     def count(self, metric: Metric, **labels: str) -> float:
         family = [each for each in self.registry.collect() if each.metric is metric]
@@ -103,23 +132,6 @@ class Web:
 
     def answers(self, code: int, handler: str) -> float:
         return self.count(catalog.HTTP_REQUESTS, code=str(code), handler=handler)
-
-
-def until_closed(connection: socket.socket) -> bytes:
-    parts = []
-    try:
-        while part := connection.recv(65536):
-            parts.append(part)
-    except ConnectionResetError:
-        parts.append(b"[reset]")
-    return b"".join(parts)
-
-
-def basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-BEARER = f"Bearer {TOKEN}"
 
 
 def application(registry: MetricRegistry, seen: list[tuple[str, bytes]]) -> Starlette:
@@ -211,10 +223,12 @@ class Authority:
             *("-CAcreateserial", "-out", f"{name}.crt", "-days", "2", "-copy_extensions", "copy"),
         )
 
-    def found(self) -> None:
+    def sign_itself(self, name: str) -> None:
+        """Make a certificate that no other has signed."""
         self._openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
-            *("-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=tests", "-days", "2"),
+            *("-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}"),
+            *("-days", "2"),
         )
 
     def lock(self, name: str, locked: str) -> None:
@@ -240,7 +254,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     if shutil.which("openssl") is None:
         pytest.skip("openssl makes the certificates and is not installed")
     authority = Authority(tmp_path_factory.mktemp("authority"))
-    authority.found()
+    authority.sign_itself("ca")
     authority.sign("server")
     authority.sign("client", "DNS:prometheus.example")
     authority.sign("other", "DNS:other.example")

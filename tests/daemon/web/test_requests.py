@@ -1,6 +1,5 @@
 """What is no decent request is refused, cheaply, and the next one is answered."""
 
-import contextlib
 import http.client
 import threading
 
@@ -8,15 +7,6 @@ import pytest
 
 from agentmem_observe.daemon.web.limits import Limits, Rate
 from agentmem_observe.telemetry import catalog
-
-
-def until_closed(connection) -> bytes:
-    parts = []
-    with contextlib.suppress(ConnectionResetError):
-        while part := connection.recv(65536):
-            parts.append(part)
-    return b"".join(parts)
-
 
 BEARER = "Bearer the-token"
 RUN = "/api/v1/jobs/x/run"
@@ -101,7 +91,7 @@ def test_nonsense_after_the_answer_ends_the_connection_without_a_word(serve, cap
 
     connection.sendall(b"no chunk\r\n")
 
-    rest = until_closed(connection)
+    rest = web.until_closed(connection)
     assert first.startswith(b"HTTP/1.1 401 ")
     assert b"HTTP/1.1" not in rest
     assert caplog.records == []
