@@ -33,7 +33,8 @@ class LocalTime(tzinfo):
 
     def fromutc(self, moment: datetime) -> datetime:
         """Return a moment's time of day."""
-        local = moment.replace(tzinfo=UTC).astimezone()
+        # Without a zone it tells first and second time apart; `astimezone` does not.
+        local = datetime.fromtimestamp(moment.replace(tzinfo=UTC).timestamp())  # noqa: DTZ006
         return local.replace(tzinfo=self)
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:

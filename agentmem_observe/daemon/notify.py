@@ -9,22 +9,18 @@ import os
 import socket
 import time
 from collections.abc import Mapping
-from typing import Protocol
+
+from agentmem_observe.daemon.say import Say
 
 SOCKET = "NOTIFY_SOCKET"
 WATCHDOG_MICROSECONDS = "WATCHDOG_USEC"
 WATCHDOG_PID = "WATCHDOG_PID"
 
-
-class Say(Protocol):
-    """Takes a sentence for people and its fields for machines, as `cli.logs.Log.say` does."""
-
-    def __call__(self, event: str, text: str, *, level: int = ...) -> None:
-        """Say it."""
+_PATIENCE_SECONDS = 1.0  # with a service manager that is busy and has its queue full
 
 
 class Notifier:
-    """Sends messages to the service manager; never raises, never waits.
+    """Sends messages to the service manager; never raises, never waits for long.
 
     Attributes:
         watchdog_seconds: It ends the daemon if `watchdog` is not called for so long; None if it
@@ -80,9 +76,10 @@ class Notifier:
         if not self._address or not lines:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as way:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as way:
+                way.settimeout(_PATIENCE_SECONDS)
                 way.connect(_bytes(self._address))
-                way.send("\n".join(lines).encode())
+                way.send("\n".join(lines).encode(errors="replace"))
         except OSError as error:
             self._report(error)
 
@@ -92,8 +89,8 @@ class Notifier:
         self._is_broken = True
         self._say(
             "notify_failed",
-            f"systemd cannot be told how the daemon is: {self._address!r}: {error.strerror or error}; "
-            "it goes on without, but systemd may restart it",
+            f"systemd cannot be told how the daemon is: {SOCKET}={self._address!r}: "
+            f"{error.strerror or error}; the daemon goes on, but systemd may restart it",
             level=logging.WARNING,
         )
 
