@@ -139,6 +139,7 @@ class Ticker:
         self._ticks = _ticks_of(schedule, now, random, last_run_at)
         self._passed = 0
         self._due_at: float | None = None
+        self._look()  # before anybody sets the clocks
 
     @property
     def next_due_at(self) -> float | None:
