@@ -1,7 +1,10 @@
 """A daemon of which tests say what it shows, and a server in front of it."""
 
+import http.client
+import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -171,6 +174,32 @@ def url(controls: ScriptedControls, registry: MetricRegistry) -> Iterator[str]:
     """Where the scripted daemon answers."""
     with HttpServer(daemon_app(controls, registry)) as server:
         yield server.url
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: http.client.HTTPMessage
+    body: str
+
+    @property
+    def json(self) -> Any:
+        assert self.headers["content-type"] == "application/json"
+        return json.loads(self.body)
+
+
+@pytest.fixture
+def ask(url):
+    def ask(path: str, method: str = "GET", **headers: str) -> Answer:
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+        try:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, headers=names)
+            response = connection.getresponse()
+            return Answer(response.status, response.headers, response.read().decode())
+        finally:
+            connection.close()
+
+    return ask
 
 
 Views = dict[str, Callable[..., Any]]

@@ -1,12 +1,10 @@
 """The API answers what the daemon knows, and tells a caller what was wrong with a question."""
 
-import http.client
 import json
 import math
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -15,32 +13,6 @@ from agentmem_observe.daemon.api import daemon_routes
 from agentmem_observe.daemon.controls import Asked
 
 DOCS = Path(__file__).parents[2] / "docs" / "api.md"
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: http.client.HTTPMessage
-    body: str
-
-    @property
-    def json(self) -> Any:
-        assert self.headers["content-type"] == "application/json"
-        return json.loads(self.body)
-
-
-@pytest.fixture
-def ask(url):
-    def ask(path: str, method: str = "GET", **headers: str) -> Answer:
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
-        try:
-            names = {name.replace("_", "-"): value for name, value in headers.items()}
-            connection.request(method, path, headers=names)
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read().decode())
-        finally:
-            connection.close()
-
-    return ask
 
 
 def test_the_status_is_what_the_daemon_shows(ask, controls):
