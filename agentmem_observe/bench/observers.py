@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentmem_observe.bench.discover import Benchmark
-from agentmem_observe.bench.messages import Observed, Progress
+from agentmem_observe.bench.messages import Observed, Progress, Window
 from agentmem_observe.bench.runner import Observer
-from agentmem_observe.bench.supervisor import Listener
+from agentmem_observe.bench.supervisor import Listener, Turn
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.results.host import host, recent_vcs, versions
@@ -50,6 +50,15 @@ class _Listeners(Listener):
     def sampled(self, sample: ProcessSample) -> None:
         for each in self._listeners:
             each.sampled(sample)
+
+
+    def turn(self, asked: bool) -> Turn:
+        # Whoever wants to wait, or to end, has a reason that the others do not know.
+        return max((each.turn(asked) for each in self._listeners), key=lambda turn: turn.value)
+
+    def window(self, window: Window) -> None:
+        for each in self._listeners:
+            each.window(window)
 
 
 class Publisher(Observer):

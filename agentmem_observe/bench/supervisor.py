@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum
 from typing import IO, Any, BinaryIO
 
 import msgspec
@@ -57,11 +57,11 @@ _COMMAND = [
 
 
 class Turn(Enum):
-    """What a run in turns is to do."""
+    """What a run in turns is to do; of what several say, the last of these counts."""
 
-    GO = auto()
-    WAIT = auto()
-    END = auto()
+    GO = 1
+    WAIT = 2
+    END = 3
 
 
 class Listener:

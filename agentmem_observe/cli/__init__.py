@@ -21,6 +21,7 @@ from agentmem_observe.errors import AgentMemObserveError
 
 VERBS = {
     "backfill": "agentmem_observe.cli.backfill:backfill",
+    "daemon": "agentmem_observe.cli.daemon:daemon",
     "list": "agentmem_observe.cli.list:list_benchmarks",
     "results": "agentmem_observe.cli.results:results",
     "run": "agentmem_observe.cli.run:run",
@@ -31,6 +32,7 @@ _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 SUMMARIES = {
     "backfill": "Turn result files into blocks of Prometheus.",
+    "daemon": "Soak memories and run benchmarks on schedule, for months.",
     "list": "List the benchmarks, their parameters and defaults.",
     "results": "Look at result files.",
     "run": "Run benchmarks and save a result file for each.",
@@ -61,6 +63,7 @@ def cli() -> None:
     Examples:
       agentmem-observe run --category storage
       agentmem-observe run --export json | jq '.[].metadata.validity'
+      agentmem-observe daemon
       agentmem-observe list
       agentmem-observe results list
     """

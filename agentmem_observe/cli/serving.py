@@ -1,0 +1,112 @@
+"""What ``agentmem-observe daemon`` does, once its options are read."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import click
+from starlette.applications import Starlette
+
+from agentmem_observe.cli.exporting import Destinations, exporting
+from agentmem_observe.cli.logs import log_of
+from agentmem_observe.daemon.address import announce
+from agentmem_observe.daemon.api import daemon_routes
+from agentmem_observe.daemon.loading import load_settings
+from agentmem_observe.daemon.loop import Services
+from agentmem_observe.daemon.service import Daemon
+from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.token import make_token
+from agentmem_observe.daemon.web.server import WebOptions, WebServer
+from agentmem_observe.telemetry.registry import MetricRegistry
+from agentmem_observe.telemetry.runs import RunMetrics
+
+
+def serve(
+    *,
+    config_file: Path | None,
+    check_config: bool,
+    state_dir: Path | None,
+    listen: tuple[str, int] | None,
+    web_config_file: Path | None,
+    insecure: bool | None,
+    otlp_file: Path | None,
+) -> int:
+    """Run the daemon until a signal ends it.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        AgentMemObserveError: If it cannot start.
+    """
+    load = partial(
+        load_settings,
+        config_file,
+        os.environ,
+        state_dir=state_dir,
+        listen=listen,
+        web_config_file=web_config_file,
+        insecure=insecure,
+    )
+    settings = load()
+    if check_config:
+        jobs = ", ".join(job.name for job in settings.jobs)
+        click.echo(f"{config_file or 'defaults'}: good; jobs: {jobs or 'none'}")
+        return 0
+    registry = MetricRegistry()
+    log = log_of()
+    for job in settings.jobs:
+        log.hide(job.target)
+    with (
+        State.open(settings.state_dir) as state,
+        exporting("daemon", Destinations(otlp_file=otlp_file), registry) as exports,
+    ):
+        services = Services(
+            RunMetrics(registry),
+            state,
+            log.say,
+            exports.tracing,
+        )
+        daemon = Daemon(settings, services, load)
+        app = Starlette(routes=daemon_routes(daemon, registry))
+        web = WebOptions(
+            host=settings.web.host,
+            port=settings.web.port,
+            config_file=settings.web.config_file,
+            insecure=settings.web.insecure,
+            token=make_token(settings.state_dir, os.environ),
+        )
+        with (
+            WebServer(app, registry, web) as server,
+            announce(settings.state_dir, server.url),
+            _signals(daemon),
+        ):
+            log.say("serving", f"Serving {server.url}", url=server.url)
+            daemon.run_until_stopped()
+    log.say("stopped", "Stopped.")
+    return 0
+
+
+@contextmanager
+def _signals(daemon: Daemon) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the daemon, the second one at once; SIGHUP reads settings."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if daemon.stopping:
+            raise KeyboardInterrupt
+        daemon.stop()
+
+    def reload(number: int, frame: FrameType | None) -> None:
+        daemon.ask_reload()
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,284 @@
+"""A job's thread: runs benchmarks in fresh workers, and tells standing, timeline and state."""
+
+import logging
+import random
+import threading
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from agentmem_observe.bench.discover import Benchmark
+from agentmem_observe.bench.messages import Progress
+from agentmem_observe.bench.observers import Observers, Publisher
+from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
+from agentmem_observe.bench.supervisor import Listener
+from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.daemon.backoff import Backoff
+from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.host import Host
+from agentmem_observe.daemon.rows import JOB, RunRow, run_of_result
+from agentmem_observe.daemon.say import Say
+from agentmem_observe.daemon.settings import Job
+from agentmem_observe.daemon.standing import Standing
+from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.timeline import Timeline
+from agentmem_observe.daemon.views import run_view
+from agentmem_observe.errors import AgentMemObserveError
+from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.measure.recorder import OK, Aggregate
+from agentmem_observe.targets.credentials import Credentials, redact
+from agentmem_observe.telemetry.runs import RunMetrics
+from agentmem_observe.telemetry.spans import RunTracing
+
+LOOK_EVERY_SECONDS = 1.0
+"""How often a thread that waits for a time of day looks at the clock: it may be set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all jobs share.
+
+    Attributes:
+        metrics: Get what runs show.
+        state: Keeps runs, windows and result documents.
+        say: Tells people.
+        tracing: Makes spans of runs; None for none.
+        host: Who may use the host now.
+        backoff: How long to wait after a failure.
+    """
+
+    metrics: RunMetrics
+    state: State
+    say: Say
+    tracing: RunTracing | None = None
+    host: Host = field(default_factory=Host)
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+class JobLoop(ABC):
+    """One job with its thread."""
+
+    def __init__(self, job: Job, services: Services) -> None:
+        """Prepare the thread; `start` starts it.
+
+        Args:
+            job: As in the settings.
+            services: What all jobs share.
+        """
+        self.job = job
+        self.services = services
+        self.standing = Standing(job.name, services.metrics.registry)
+        self.timeline = Timeline()
+        self.target = redact(job.target)
+        self._publisher = Publisher(services.metrics, self.target)
+        self._ending = threading.Event()
+        self._poked = threading.Event()
+        self._runner: BenchmarkRunner | None = None
+        self._random = random.Random()
+        self._thread = threading.Thread(target=self._run_thread, name=job.name, daemon=True)
+        if (last := services.state.last_run(job.name)) is not None:
+            self.standing.recall(run_view(last))
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def end(self) -> None:
+        """Start nothing more, and let what is under way come to its end."""
+        self._ending.set()
+        self._poked.set()
+
+    def abandon(self) -> None:
+        """End what is under way, keeping what it measured."""
+        self.end()
+        if (runner := self._runner) is not None:
+            runner.stop()
+
+    def join(self, seconds: float) -> bool:
+        """Wait for the thread to end; return whether it has."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def alive(self) -> bool:
+        """Return whether the thread lives, as it does until the job ends."""
+        return self._thread.is_alive()
+
+    @abstractmethod
+    def ask(self) -> Asked:
+        """Have it run now, outside of its schedule."""
+
+    @abstractmethod
+    def view(self) -> JobView:
+        """Return all that the web shows of it."""
+
+    @abstractmethod
+    def _work(self) -> None:
+        """Do the job until it ends or is never due again."""
+
+    def _run_thread(self) -> None:
+        """Do the job whatever happens: a defect of ours costs a run, not the daemon's months."""
+        while not self._ending.is_set():
+            try:
+                self._work()
+                break
+            except Exception as error:
+                self.services.say(
+                    "job_broken",
+                    f"Job {self.job.name} broke: {type(error).__name__}; it is started again. "
+                    f"This is a defect of agentmem-observe:\n{traceback.format_exc()}",
+                    level=logging.ERROR,
+                    job=self.job.name,
+                )
+                self._back_off(f"a defect of agentmem-observe: {type(error).__name__}", 1)
+        self.standing.enter("finished")
+
+    def _run(
+        self,
+        benchmarks: Sequence[Benchmark],
+        params: Mapping[str, Any],
+        config: BenchmarkConfig,
+        options: RunOptions,
+    ) -> list[RunRow]:
+        """Run benchmarks one after the other, and return how each went."""
+        told = _Told(self)
+        self._runner = runner = BenchmarkRunner(
+            config,
+            self.services.state.results(self.job.name),
+            options=options,
+            observer=Observers([self._publisher, told]),
+            tracing=self.services.tracing,
+        )
+        self.standing.enter("running")
+        try:
+            if not self._ending.is_set():
+                runner.run(benchmarks, params)
+        except (AgentMemObserveError, OSError) as error:
+            # Before a worker was there to fail: no temporary directory, no process.
+            reason = Credentials(self.job.target).hidden_in(str(error))
+            told.rows.append(
+                self._failed_row(
+                    benchmarks[min(len(told.rows), len(benchmarks) - 1)], told.began, reason
+                )
+            )
+        finally:
+            self._runner = None
+        for row in told.rows:
+            self._keep(row)
+        return told.rows
+
+    def _keep(self, row: RunRow) -> None:
+        row = self.services.state.save_run(row)
+        self.standing.ended(run_view(row))
+        failed = row.status == "failed"
+        self.services.say(
+            "job_ended",
+            f"{self.job.name}: {row.category}.{row.benchmark} {row.status}"
+            + (f" ({row.cause})" if failed else ""),
+            level=logging.WARNING if failed else logging.INFO,
+            job=self.job.name,
+            status=row.status,
+            cause=row.cause,
+        )
+
+    def _failed_row(self, benchmark: Benchmark, began: float, reason: str) -> RunRow:
+        return RunRow(
+            id=None,
+            job=self.job.name,
+            category=benchmark.category,
+            benchmark=benchmark.name,
+            target=self.target,
+            started_at=began,
+            ended_at=time.time(),
+            status="failed",
+            cause="error",
+            reason=reason,
+            path="",
+            validity="void",
+            figures={},
+        )
+
+    def _back_off(self, problem: str, failures: int) -> None:
+        """Wait before the next attempt, for longer the more of them failed."""
+        delay = self.services.backoff.seconds(failures, self._random)
+        self.standing.due(time.time() + delay)
+        self.standing.enter("backing_off", problem)
+        self._ending.wait(delay)
+
+    def watcher(self) -> "Watcher":
+        """Return who listens to the next run."""
+        return Watcher(self)
+
+
+class Watcher(Listener):
+    """Listens to one run of a job, and folds what it measures.
+
+    Attributes:
+        total: All that was measured.
+    """
+
+    def __init__(self, loop: JobLoop) -> None:
+        """Listen for a job."""
+        self._loop = loop
+        self.total = Aggregate()
+        self.began = time.time()
+
+    def progressed(self, progress: Progress) -> None:
+        """Show how far it is."""
+        ratio = min(1.0, progress.done / progress.total) if progress.total else None
+        self._loop.standing.progressed(ratio, progress.phase)
+
+    def measured(self, delta: Aggregate) -> None:
+        """Add it to the job's live points, and to all of this run."""
+        self._loop.timeline.measured(delta)
+        self.total.merge(delta)
+
+    def sampled(self, sample: ProcessSample) -> None:
+        """Show the worker's RSS."""
+        self._loop.timeline.sampled(sample.rss_bytes)
+
+
+class _Told(Observer):
+    """Makes a row of each run that ends."""
+
+    takes_gauges = True
+
+    def __init__(self, loop: JobLoop) -> None:
+        self._loop = loop
+        self.rows: list[RunRow] = []
+        self.began = time.time()
+
+    def started(self, benchmark: Benchmark) -> Listener:
+        self.began = time.time()
+        self._watcher = self._loop.watcher()
+        return self._watcher
+
+    def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
+        metadata = result["metadata"] | {JOB: self._loop.job.name}
+        row = run_of_result({**result, "metadata": metadata}, path)
+        assert row is not None  # it is of a job
+        figures = row.figures | headline(self._watcher.total)
+        self.rows.append(replace(row, started_at=self.began, figures=figures))
+
+
+def headline(measured: Aggregate) -> dict[str, Any]:
+    """Return the few figures that tell how it went: counts, throughput's parts, percentiles.
+
+    Examples:
+        >>> headline(Aggregate())
+        {'operations': 0, 'failed_operations': 0}
+    """
+    outcomes = measured.outcomes()
+    ok = outcomes.get(OK, 0)
+    figures: dict[str, Any] = {
+        "operations": sum(outcomes.values()),
+        "failed_operations": sum(outcomes.values()) - ok,
+    }
+    total = measured.total()
+    for name, histogram in (("latency", total.latency), ("service_time", total.service_time)):
+        for percent in (50, 99) if histogram.count else ():
+            figures[f"{name}_p{percent}_seconds"] = histogram.percentile(percent)
+    return figures

@@ -1,0 +1,131 @@
+"""Benchmark jobs: run when they are due, alone on the host, again if they failed."""
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
+from agentmem_observe.bench.runner import RunOptions
+from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.loop import LOOK_EVERY_SECONDS, JobLoop, Services
+from agentmem_observe.daemon.schedule import Ticker
+from agentmem_observe.daemon.settings import BenchmarkJob
+
+
+class ScheduledLoop(JobLoop):
+    """Runs a benchmark job when its ticker says so, or somebody asks.
+
+    A due time that passes while the job is at it is not made up for: it is skipped and counted.
+    """
+
+    job: BenchmarkJob
+
+    def __init__(
+        self, job: BenchmarkJob, services: Services, ticker: Ticker | None = None
+    ) -> None:
+        """Prepare the job's thread.
+
+        Args:
+            job: What to run.
+            services: What all jobs share.
+            ticker: When it is due; by default made of the job's schedule and its last run.
+        """
+        super().__init__(job, services)
+        self._ticker = ticker or Ticker(
+            job.schedule,
+            random=random.Random(),
+            last_run_at=services.state.last_started(job.name),
+        )
+        self._asked = threading.Event()
+        self._busy = False
+        self.standing.due(self._ticker.next_due_at)
+
+    def ask(self) -> Asked:
+        """Have it run as soon as the host is free; also if it is never due again."""
+        if self._busy or self._asked.is_set():
+            return Asked.ALREADY
+        if not self.alive:
+            return Asked.NOT_POSSIBLE
+        self._asked.set()
+        self._poked.set()
+        return Asked.QUEUED
+
+    def view(self) -> JobView:
+        """Return all that the web shows of it."""
+        last = self.standing.view()["last_run"]
+        validity = last and last["validity"]
+        return {
+            "name": self.job.name,
+            "kind": "benchmark",
+            "target": self.target,
+            "what": f"{self.job.category or '*'}/{self.job.benchmark or '*'}",
+            "schedule": str(self.job.schedule),
+            "validity": {"verdict": validity, "reasons": last["figures"].get("warnings", [])}
+            if validity
+            else None,
+            "leak": None,
+            "drift": None,
+            "live": self.timeline.view(),
+            **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
+        }
+
+    def _work(self) -> None:
+        while self._wait():
+            self._busy = True
+            try:
+                self._attempt()
+            finally:
+                self._busy = False
+            self._skip_overlap()
+
+    def _wait(self) -> bool:
+        """Wait until it is due or asked for; return False when the job is to end."""
+        while not self._ending.is_set():
+            self.standing.due(self._ticker.next_due_at)
+            left = self._ticker.wait_seconds()
+            if self._asked.is_set():
+                self._asked.clear()
+                return True
+            if left <= 0:
+                self.standing.skipped("missed", self._ticker.take())
+                return True
+            self.standing.enter("finished" if self._ticker.next_due_at is None else "idle")
+            self._poked.wait(min(left, LOOK_EVERY_SECONDS))
+            self._poked.clear()
+        return False
+
+    def _attempt(self) -> None:
+        """Run all benchmarks; those that fail, again after a while, as often as is allowed."""
+        job = self.job
+        left: Sequence[Benchmark] = choose(job.suites, job.category, job.benchmark)
+        for attempt in range(job.retries + 1):
+            self.standing.enter("waiting")
+            with self._host() as granted:
+                if not granted:
+                    return
+                rows = self._run(left, job.params, job.config, self._options())
+            failed = {(row.category, row.benchmark): row for row in rows if row.status == "failed"}
+            left = [one for one in left if (one.category, one.name) in failed]
+            if not left or attempt == job.retries or self._ending.is_set():
+                return
+            problem = next(iter(failed.values())).reason
+            self._back_off(problem, attempt + 1)
+
+    def _skip_overlap(self) -> None:
+        """Count the times that passed during the run, which is not made up for them."""
+        self.standing.skipped("overlap", self._ticker.skip())
+
+    def _host(self) -> AbstractContextManager[bool]:
+        if self.job.beside_others:
+            return nullcontext(enter_result=True)
+        return self.services.host.alone(self._ending)
+
+    def _options(self) -> RunOptions:
+        return RunOptions(
+            target=self.job.target,
+            suites=(standard_suite(), *self.job.suites),
+            seed=self.job.seed,
+            time_limit_seconds=self.job.timeout_seconds,
+            operation_timeout_seconds=self.job.operation_timeout_seconds,
+        )

@@ -1,0 +1,256 @@
+"""Soak jobs: one worker after the other under a steady load, judged after each window."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from agentmem_observe import suite
+from agentmem_observe.analysis.drift import DriftVerdict, judge_drift
+from agentmem_observe.analysis.leaks import LeakVerdict
+from agentmem_observe.analysis.soak import SoakWindow, judge_leak
+from agentmem_observe.bench.discover import Benchmark, discover
+from agentmem_observe.bench.messages import Window
+from agentmem_observe.bench.runner import RunOptions
+from agentmem_observe.bench.supervisor import Turn
+from agentmem_observe.config import BenchmarkConfig
+from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.loop import LOOK_EVERY_SECONDS, JobLoop, Services, Watcher, headline
+from agentmem_observe.daemon.rows import WindowRow
+from agentmem_observe.daemon.settings import SoakJob
+from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.measure.recorder import Aggregate
+from agentmem_observe.telemetry import catalog
+from agentmem_observe.telemetry.runs import RunKey, SoakVerdicts
+
+CATEGORY = "soak"
+"""Of the results and series of all soaks; their benchmark is the job's name."""
+
+_WINDOWS = 2_000
+"""Windows that are judged: the newest; a day and a half of minutes."""
+
+_OVERTIME_SECONDS = 60.0
+"""Beyond its length and the time limit of its operations, what a window may take: its cycle, or
+storing records again in a target that had lost them."""
+
+
+class SoakLoop(JobLoop):
+    """Keeps a steady load on a target; a worker that fails is replaced after a while."""
+
+    job: SoakJob
+
+    def __init__(self, job: SoakJob, services: Services) -> None:
+        """Prepare the job's thread."""
+        super().__init__(job, services)
+        self.run_key = RunKey(self.target, CATEGORY, job.name)
+        self._fruitless = 0  # workers in a row without a window
+        self.validity: dict[str, Any] | None = None
+        self.leak: LeakVerdict | None = None
+        self.drift: DriftVerdict | None = None
+        services.metrics.registry.set(catalog.JOB_PERIOD, {"job": job.name}, job.window_seconds)
+
+    def ask(self) -> Asked:
+        """Refuse: it always runs."""
+        return Asked.NOT_POSSIBLE
+
+    def view(self) -> JobView:
+        """Return all that the web shows of it."""
+        leak, drift = self.leak, self.drift
+        return {
+            "name": self.job.name,
+            "kind": "soak",
+            "target": self.target,
+            "what": f"{self.job.rate:g} operations a second",
+            "schedule": f"always, in windows of {self.job.window_seconds:g} s",
+            "validity": self.validity,
+            "leak": leak
+            and {
+                "verdict": leak.verdict,
+                "reasons": list(leak.reasons),
+                "bytes_per_operation": leak.bytes_per_operation,
+                "slope_bytes_per_second": leak.slope_bytes_per_second,
+            },
+            "drift": drift
+            and {"verdict": drift.verdict, "ratio": drift.ratio, "reasons": list(drift.reasons)},
+            "live": self.timeline.view(),
+            **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
+        }
+
+    def watcher(self) -> Watcher:
+        """Return who listens to the next worker."""
+        return _WindowWatcher(self)
+
+    def _work(self) -> None:
+        while self._get_host():
+            self.standing.due(None)
+            try:
+                rows = self._run(
+                    [_steady(self.job.name)], self._params(), BenchmarkConfig(), self._options()
+                )
+            finally:
+                self.services.host.leave(self.job.name)
+            if self._ending.is_set():
+                return
+            self._fruitless += 1
+            self._back_off(rows[-1].reason or "its worker ended", self._fruitless)
+
+    def turn(self, asked: bool) -> Turn:
+        """Say whether the worker may go on to its next window."""
+        if self._ending.is_set():
+            return Turn.END
+        if asked and not self.services.host.share(self.job.name):
+            self.standing.enter("waiting")
+            return Turn.WAIT
+        if asked:
+            self.standing.enter("running")
+        return Turn.GO
+
+    def judge(self, validity: dict[str, Any], windows: Sequence[SoakWindow]) -> SoakVerdicts:
+        """Judge the soak by its windows, and return what is thought of it now.
+
+        Args:
+            validity: Of the newest window.
+            windows: Oldest first.
+        """
+        self._fruitless = 0
+        self.validity = validity
+        self.leak = judge_leak(windows, least_windows=self.job.leak_windows)
+        self.drift = judge_drift(windows)
+        return SoakVerdicts(
+            validity["verdict"],
+            self.leak.verdict,
+            self.leak.bytes_per_operation,
+            self.drift.verdict,
+            self.drift.ratio,
+        )
+
+    def _get_host(self) -> bool:
+        """Wait until the host may be shared; return False when the job is to end."""
+        while not self._ending.is_set():
+            if self.services.host.share(self.job.name):
+                return True
+            self.standing.enter("waiting")
+            self._poked.wait(LOOK_EVERY_SECONDS)
+        return False
+
+    def _params(self) -> dict[str, Any]:
+        job = self.job
+        return {
+            "rate": job.rate,
+            "window_seconds": job.window_seconds,
+            "workers": job.workers,
+            "records": job.records,
+            "mix": dict(job.mix),
+        }
+
+    def _options(self) -> RunOptions:
+        job = self.job
+        return RunOptions(
+            target=job.target,
+            seed=job.seed,
+            time_limit_seconds=job.window_seconds
+            + job.operation_timeout_seconds
+            + _OVERTIME_SECONDS,
+            operation_timeout_seconds=job.operation_timeout_seconds,
+            in_turns=True,
+            silence_limit_seconds=job.hang_seconds,
+        )
+
+
+class _WindowWatcher(Watcher):
+    """Listens to one worker of a soak, window by window."""
+
+    _loop: SoakLoop
+
+    def __init__(self, loop: SoakLoop) -> None:
+        super().__init__(loop)
+        self._measured = Aggregate()
+        self._least_rss: float | None = None
+        self._soak = ""
+        self._windows: deque[SoakWindow] = deque(maxlen=_WINDOWS)
+
+    def measured(self, delta: Aggregate) -> None:
+        """Add it to the window in hand too."""
+        super().measured(delta)
+        self._measured.merge(delta)
+
+    def sampled(self, sample: ProcessSample) -> None:
+        """Note the least RSS of the window in hand."""
+        super().sampled(sample)
+        self._least_rss = min(self._least_rss or sample.rss_bytes, sample.rss_bytes)
+
+    def turn(self, asked: bool) -> Turn:
+        """Ask the job, which asks the host."""
+        return self._loop.turn(asked)
+
+    def window(self, window: Window) -> None:
+        """Keep the window and judge the soak; one that was cut short says nothing."""
+        loop, ended_at = self._loop, time.time()
+        loop.services.host.leave(loop.job.name)
+        measured, self._measured = self._measured, Aggregate()
+        least_rss, self._least_rss = self._least_rss, None
+        if window.figures["cut"]:
+            return
+        self._recall(window.figures["server"])
+        figures = headline(measured) | window.figures | {"worker_rss_bytes": least_rss}
+        seen = _soak_window(figures, ended_at, window.seconds)
+        if self._windows and seen.at_seconds <= self._windows[-1].at_seconds:
+            # The clock was set back; what matters is how far apart windows are.
+            at_seconds = self._windows[-1].at_seconds + window.seconds
+            seen = replace(seen, at_seconds=at_seconds)
+        self._windows.append(seen)
+        verdicts = loop.judge(window.figures["validity"], self._windows)
+        figures |= {"at_seconds": seen.at_seconds, "leak": verdicts.leak, "drift": verdicts.drift}
+        loop.services.metrics.soaked(loop.run_key, verdicts)
+        loop.services.state.save_window(
+            WindowRow(
+                job=loop.job.name,
+                soak=self._soak,
+                number=window.number,
+                started_at=window.started_at,
+                ended_at=ended_at,
+                figures=figures | {"seconds": window.seconds},
+            )
+        )
+        loop.standing.succeeded(ended_at)
+
+    def _recall(self, server: str) -> None:
+        """Go on where an earlier worker, or daemon, left off if the same server is under load."""
+        soak = server or f"worker since {self.began:.3f}"
+        if soak == self._soak:
+            return
+        self._windows.clear()
+        self._soak = soak
+        if server:
+            rows = self._loop.services.state.windows(
+                self._loop.job.name, soak=server, limit=_WINDOWS
+            )
+            self._windows.extend(
+                _soak_window(row.figures, row.figures["at_seconds"], row.figures["seconds"])
+                for row in rows
+            )
+
+
+def _soak_window(figures: dict[str, Any], at_seconds: float, seconds: float) -> SoakWindow:
+    """Return a window as it is judged, out of what is stored of it."""
+    in_server = bool(figures["server"])
+    return SoakWindow(
+        at_seconds=at_seconds,
+        seconds=seconds,
+        operations=figures["operations"],
+        blocks=figures["blocks"],
+        resident_bytes=figures["server_rss_bytes" if in_server else "worker_rss_bytes"],
+        stored_bytes=figures["stored_bytes"],
+        load=figures["operations"] / seconds,
+        service_p50_seconds=figures.get("service_time_p50_seconds"),
+        service_p99_seconds=figures.get("service_time_p99_seconds"),
+        trusted=figures["validity"]["verdict"] != "void",
+    )
+
+
+def _steady(job: str) -> Benchmark:
+    """Return the soak under the job's name, so that each has results and series of its own."""
+    (steady,) = discover([Path(suite.__path__[0]) / CATEGORY])
+    return replace(steady, name=job, function=steady.name)
