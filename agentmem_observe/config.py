@@ -226,10 +226,13 @@ class SelfConfig(Section):
         service_seconds: What an operation takes when the target is not frozen.
         freeze_every_seconds: Time from the start of one freeze to the start of the next.
         freeze_for_seconds: Length of a freeze.
-        soaks: Simulated soaks per model and leak that the leak detector judges.
+        soaks: Simulated soaks per model and leak or change that the detectors judge.
         soak_seed: Seed of these soaks.
         leaks_mib_per_hour: Leaks to put on top of them.
         cycle_runs: Runs of the cycle-exact leak detector on targets in this process.
+        soak_hours: Length of the simulated soaks whose blocks are judged after each window.
+        leaks_per_thousand: Leaks to put on top of them, in blocks per 1,000 operations.
+        drift_ratios: What latency is multiplied by in the simulated soaks that drift.
         histograms: Histograms on the page whose scrape is measured.
     """
 
@@ -247,6 +250,9 @@ class SelfConfig(Section):
     soak_seed: PositiveInt = 77
     leaks_mib_per_hour: PositiveNumbers = [2, 5, 20, 60]
     cycle_runs: PositiveInt = 30
+    soak_hours: PositiveNumber = 24
+    leaks_per_thousand: PositiveNumbers = [1, 10]
+    drift_ratios: PositiveNumbers = [1.1, 1.2, 1.5]
     histograms: PositiveInt = 600
 
 

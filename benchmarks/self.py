@@ -6,11 +6,13 @@ from agentmem_observe.bench import overhead
 from agentmem_observe.bench.context import Bench
 from agentmem_observe.suite.self import (
     contenders,
+    drift_cases,
     exporting,
     leak_cases,
     omission,
     pacing,
     scraping,
+    soak_cases,
 )
 
 
@@ -116,19 +118,30 @@ def benchmark_leak_detection(
     soak_seed: int = 77,
     leaks_mib_per_hour: tuple[float, ...] = (2, 5, 20, 60),
     cycle_runs: int = 30,
+    soak_hours: float = 24.0,
+    leaks_per_thousand: tuple[float, ...] = (1, 10),
     **kwargs: Any,
 ) -> dict[str, Any]:
     """How often the leak detectors cry wolf, and how often they miss a leak.
 
-    Simulated six-hour soaks for the one that looks at memory from outside, targets in this process
-    for the one that counts blocks.
+    Simulated six-hour soaks for the one that looks at memory from outside, simulated steady soaks
+    for the one that counts blocks after each window, targets in this process for the one that
+    counts them after cycles.
     """
     leaks = (0.0, *leaks_mib_per_hour)
-    bench.expect(leak_cases.cell_count(len(leaks)) + 3 * cycle_runs)
+    soaked = (0.0, *leaks_per_thousand)
+    bench.expect(
+        leak_cases.cell_count(len(leaks)) + soak_cases.cell_count(len(soaked)) + 3 * cycle_runs
+    )
     cells = []
     bench.phase("simulated soaks")
     for cell in leak_cases.simulate(soaks, soak_seed, leaks):
         cells.append(cell)
+        bench.advance(1)
+    bench.phase("simulated windows")
+    windows = []
+    for soak_cell in soak_cases.simulate(soaks, soak_seed, soak_hours, soaked):
+        windows.append(soak_cell)
         bench.advance(1)
     alarms = {}
     for name, spec in leak_cases.CYCLE_TARGETS.items():
@@ -139,7 +152,26 @@ def benchmark_leak_detection(
                 called += verdict == "leak"
                 bench.advance(1)
         alarms[name] = called / cycle_runs
-    return leak_cases.table(cells) | {"cycles_alarm_ratio": alarms}
+    return leak_cases.table(cells) | soak_cases.table(windows) | {"cycles_alarm_ratio": alarms}
+
+
+def benchmark_drift_detection(
+    bench: Bench,
+    soaks: int = 150,
+    soak_seed: int = 77,
+    drift_ratios: tuple[float, ...] = (1.1, 1.2, 1.5),
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """How often the judgement on drift cries wolf, and how soon it sees latency creep up or step.
+
+    Simulated soaks of a week on hosts that are noisy in six ways, judged every half hour.
+    """
+    bench.expect(drift_cases.cell_count(len(drift_ratios)))
+    cells = []
+    for cell in drift_cases.simulate(soaks, soak_seed, drift_ratios):
+        cells.append(cell)
+        bench.advance(1)
+    return drift_cases.table(cells)
 
 
 def benchmark_export_overhead(

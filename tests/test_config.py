@@ -208,6 +208,9 @@ def test_the_defaults_are_the_documented_ones():
         "soak_seed": 77,
         "leaks_mib_per_hour": [2, 5, 20, 60],
         "cycle_runs": 30,
+        "soak_hours": 24,
+        "leaks_per_thousand": [1, 10],
+        "drift_ratios": [1.1, 1.2, 1.5],
         "histograms": 600,
     }
     assert values == expected | {"custom": {}, "output_dir": "benchmark_results"}

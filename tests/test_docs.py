@@ -219,6 +219,9 @@ SMALL = {
         "soaks": 1,
         "leaks_mib_per_hour": [60],
         "cycle_runs": 1,
+        "soak_hours": 1,
+        "leaks_per_thousand": [10],
+        "drift_ratios": [1.5],
         "histograms": 20,
     },
 }

@@ -87,8 +87,8 @@ STEADY = DriftRule(
     warm_up_seconds=0.5 * _HOUR,
 )
 """For a constant load on a host that may be shared: nobody knows on the first day what a day is
-like, so only large changes count then. Chosen on seeds 1 and 2 of the ``drift_detection``
-benchmark; docs/drift.md has the rates on another."""
+like, so only large changes count then. Chosen on other soaks of the models of the
+``drift_detection`` benchmark than those whose rates are in docs/drift.md."""
 
 
 @dataclass(frozen=True, slots=True)

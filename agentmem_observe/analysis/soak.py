@@ -49,7 +49,7 @@ fitting it takes three quarters of the time."""
 _FLOOR_SECONDS = 24 * 3600.0
 """Length of RSS that is judged: whole days of a load that waves, and bounded work."""
 
-_LEAST_SHARE = 0.5
+_LEAST_SHARE = 0.6
 """Of the median rise, what each stretch must rise by: growth is steady or it is no leak."""
 
 _LEAST_KEPT_SHARE = 0.9

@@ -13,6 +13,7 @@ from agentmem_observe.analysis import floors
 from agentmem_observe.analysis.floors import PASSIVE, QUIESCED, Floats, Floors, Rule
 from agentmem_observe.analysis.leaks import Verdict, judge_cycles
 from agentmem_observe.measure.cycles import run_cycles, store_and_delete
+from agentmem_observe.suite.self.draws import log_uniform, uniform, wander
 from agentmem_observe.targets.base import MemoryTarget
 from agentmem_observe.targets.registry import build_target
 
@@ -79,7 +80,7 @@ def passive(model: str, soaks: int, seed: int) -> Soaks:
         resident = resident + _follows(random, load, at)
     if model == "growing_data":
         stored = _stored(random, soaks, at)
-        resident = resident + _uniform(random, soaks, 1.2, 3.0) * stored / _MIB
+        resident = resident + uniform(random, soaks, 1.2, 3.0) * stored / _MIB
     counted = random.poisson(load * SAMPLE_SECONDS) / SAMPLE_SECONDS
     return Soaks(at, resident * _MIB, counted, stored)
 
@@ -100,31 +101,17 @@ def quiesced(model: str, soaks: int, seed: int) -> Soaks:
     return Soaks(at, live * _MIB, np.full(live.shape, 100.0))
 
 
-def _uniform(random: np.random.Generator, soaks: int, low: float, high: float) -> Floats:
-    return random.uniform(low, high, (soaks, 1))
-
-
-def _log_uniform(random: np.random.Generator, soaks: int, low: float, high: float) -> Floats:
-    values: Floats = np.exp(_uniform(random, soaks, np.log(low), np.log(high)))
-    return values
-
-
 def _wander(
     random: np.random.Generator, soaks: int, at: Floats, spread: float, memory_seconds: float
 ) -> Floats:
     """Return noise that forgets exponentially (AR 1)."""
-    keep = np.exp(-SAMPLE_SECONDS / memory_seconds)
-    noise = random.normal(0, spread, (soaks, at.size))
-    noise[:, 1:] *= np.sqrt(1 - keep**2)
-    for sample in range(1, at.size):
-        noise[:, sample] += keep * noise[:, sample - 1]
-    return noise
+    return spread * wander(random, soaks, at.size, memory_seconds / SAMPLE_SECONDS)
 
 
 def _settling(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
     """Imports and first allocations: 30 to 250 MiB with a time constant of 3 to 45 minutes."""
-    rises: Floats = 1 - np.exp(-at / (60 * _log_uniform(random, soaks, 3, 45)))
-    return _uniform(random, soaks, 150, 600) + _uniform(random, soaks, 30, 250) * rises
+    rises: Floats = 1 - np.exp(-at / (60 * log_uniform(random, soaks, 3, 45)))
+    return uniform(random, soaks, 150, 600) + uniform(random, soaks, 30, 250) * rises
 
 
 def _warm_up(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
@@ -134,21 +121,21 @@ def _warm_up(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
 
 def _sawtooth(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
     """Garbage piles up and is collected every 2 to 30 minutes, 5 to 80 MiB at a time."""
-    period = 60 * _log_uniform(random, soaks, 2, 30)
+    period = 60 * log_uniform(random, soaks, 2, 30)
     pace = np.exp(_wander(random, soaks, at, 0.3, 600)) / period
-    phase = np.cumsum(pace * SAMPLE_SECONDS, axis=1) + _uniform(random, soaks, 0, 1)
+    phase = np.cumsum(pace * SAMPLE_SECONDS, axis=1) + uniform(random, soaks, 0, 1)
     tooth = np.floor(phase).astype(np.int64)
     shape = (soaks, int(tooth.max()) + 1)
     height = np.take_along_axis(random.uniform(0.6, 1.4, shape), tooth, axis=1)
     kept = np.take_along_axis(np.abs(random.normal(0, 0.05, shape)), tooth, axis=1)
-    teeth: Floats = _uniform(random, soaks, 5, 80) * (height * (phase - tooth) + kept)
+    teeth: Floats = uniform(random, soaks, 5, 80) * (height * (phase - tooth) + kept)
     return teeth
 
 
 def _arena_steps(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
     """The allocator takes and returns 1 to 6 MiB, 2 to 12 times an hour, within bounds."""
-    chance = _uniform(random, soaks, 2, 12) * SAMPLE_SECONDS / 3600
-    size, looseness = _uniform(random, soaks, 1, 6), _uniform(random, soaks, 1, 4)
+    chance = uniform(random, soaks, 2, 12) * SAMPLE_SECONDS / 3600
+    size, looseness = uniform(random, soaks, 1, 6), uniform(random, soaks, 1, 4)
     happens = random.random((soaks, at.size)) < chance
     direction, amount = random.random((2, soaks, at.size))
     levels = np.empty((soaks, at.size))
@@ -163,37 +150,37 @@ def _arena_steps(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
 
 def _filling_cache(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
     """A bounded cache of 20 to 200 MiB fills, with a time constant of 5 to 60 minutes."""
-    since = np.maximum(at - 60 * _uniform(random, soaks, 0, 30), 0)
-    full: Floats = 1 - np.exp(-since / (60 * _log_uniform(random, soaks, 5, 60)))
-    return _uniform(random, soaks, 20, 200) * full
+    since = np.maximum(at - 60 * uniform(random, soaks, 0, 30), 0)
+    full: Floats = 1 - np.exp(-since / (60 * log_uniform(random, soaks, 5, 60)))
+    return uniform(random, soaks, 20, 200) * full
 
 
 def _load(random: np.random.Generator, soaks: int, at: Floats, *, diurnal: bool) -> Floats:
     """Operations per second: 5 to 200, and a wave of 30 to 90 % over the day if diurnal."""
-    load = _log_uniform(random, soaks, 5, 200) * np.exp(_wander(random, soaks, at, 0.05, 600))
+    load = log_uniform(random, soaks, 5, 200) * np.exp(_wander(random, soaks, at, 0.05, 600))
     if diurnal:
-        turns = at / 86_400 + _uniform(random, soaks, 0, 1)
-        load = load * (1 + _uniform(random, soaks, 0.3, 0.9) * np.sin(2 * np.pi * turns))
+        turns = at / 86_400 + uniform(random, soaks, 0, 1)
+        load = load * (1 + uniform(random, soaks, 0.3, 0.9) * np.sin(2 * np.pi * turns))
     return load
 
 
 def _follows(random: np.random.Generator, load: Floats, at: Floats) -> Floats:
     """20 to 120 MiB follow the load 1 to 20 minutes behind it, and not quite in proportion."""
     soaks = len(load)
-    relative: Floats = (load / load.mean(axis=1, keepdims=True)) ** _uniform(
+    relative: Floats = (load / load.mean(axis=1, keepdims=True)) ** uniform(
         random, soaks, 0.8, 1.2
     )
-    keep = np.exp(-SAMPLE_SECONDS / (60 * _log_uniform(random, soaks, 1, 20)))[:, 0]
+    keep = np.exp(-SAMPLE_SECONDS / (60 * log_uniform(random, soaks, 1, 20)))[:, 0]
     for sample in range(1, at.size):
         relative[:, sample] *= 1 - keep
         relative[:, sample] += keep * relative[:, sample - 1]
-    return _uniform(random, soaks, 20, 120) * relative
+    return uniform(random, soaks, 20, 120) * relative
 
 
 def _stored(random: np.random.Generator, soaks: int, at: Floats) -> Floats:
     """A data set grows by 1 to 20 MiB an hour, in bursts of some minutes and at no steady pace."""
     pace = np.exp(_wander(random, soaks, at, 0.5, 1800))
-    per_sample = _log_uniform(random, soaks, 1, 20) * _MIB * SAMPLE_SECONDS / 3600
+    per_sample = log_uniform(random, soaks, 1, 20) * _MIB * SAMPLE_SECONDS / 3600
     return np.cumsum(per_sample * pace, axis=1)
 
 
