@@ -51,7 +51,6 @@ class _Listeners(Listener):
         for each in self._listeners:
             each.sampled(sample)
 
-
     def turn(self, asked: bool) -> Turn:
         # Whoever wants to wait, or to end, has a reason that the others do not know.
         return max((each.turn(asked) for each in self._listeners), key=lambda turn: turn.value)
@@ -84,8 +83,7 @@ class Publisher(Observer):
         return _PublishedRun(self._metrics, run)
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
-        """Publish what its result says, and what it was run from by then."""
-        self._metrics.describe(self._target, result["metadata"])
+        """Publish what its result says."""
         self._metrics.ended(result)
 
 

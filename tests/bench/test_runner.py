@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from agentmem_observe.bench import runner as runner_module
 from agentmem_observe.bench.discover import Benchmark, standard_suite
 from agentmem_observe.bench.messages import Finished, Progress
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
@@ -55,6 +56,23 @@ def runner(
         options=RunOptions(**({"target": "fake", "suites": (suite,)} | options)),
         observer=observer,
     )
+
+
+def test_a_result_names_the_commit_that_its_worker_started_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = ["at the start"]
+
+    def run_in_worker(*request: object, **options: object) -> WorkerRun:
+        head[0] = "at the end"
+        return WorkerRun(OK)
+
+    monkeypatch.setattr(runner_module, "recent_vcs", lambda: {"commit": head[0]})
+    monkeypatch.setattr(runner_module, "run_in_worker", run_in_worker)
+
+    (result,) = run(tmp_path, "def benchmark_it():\n    return {}\n").values()
+
+    assert result["metadata"]["vcs"] == {"commit": "at the start"}
 
 
 def run(tmp_path: Path, source: str, **options: Any) -> dict[str, Result]:

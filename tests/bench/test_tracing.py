@@ -416,6 +416,22 @@ def test_a_loop_that_breaks_off_is_an_error_and_the_next_one_is_traced(worker: W
     assert b"swordfish" not in msgspec.msgpack.encode(worker.sent)
 
 
+def test_an_operation_of_a_loop_that_breaks_off_behind_it_is_sent_as_it_ended(
+    worker: Worker,
+) -> None:
+    def call(number: int) -> str:
+        if number == 2:  # in the block of the one before
+            raise KeyboardInterrupt
+        worker.clock.advance(0.03)
+        return f"id_{number}"
+
+    with pytest.raises(KeyboardInterrupt):
+        worker.loop(call, 20)
+
+    sampled = named(worker.spans(), "create_memory", "sampled")
+    assert [span.attributes[semconv.OUTCOME] for span in sampled] == ["ok", "ok"]
+
+
 def test_what_a_loop_traced_is_sent_when_it_ends_and_nothing_in_it(worker: Worker) -> None:
     sent_inside: list[int] = []
 
