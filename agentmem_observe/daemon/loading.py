@@ -155,7 +155,9 @@ class _Loading:
     def _job(self, name: str, values: Any, keep_seconds: float) -> Job | None:
         path = f"jobs.{name}"
         if not JOB_NAME.fullmatch(name):
-            self._say(path, "expected a name of a-z, 0-9 and _, at most 40, the first a letter")
+            self._say(
+                path, f"expected a name of at most 40 a-z, 0-9 and _, first a-z, got {name!r}"
+            )
         if not isinstance(values, Mapping):
             self._say(path, f"expected a table, got {reprlib.repr(_shown(values))}")
             return None
@@ -198,9 +200,8 @@ class _Loading:
         config = profile_config(table.profile)
         if config_file is not None:
             if "profile" in values:
-                self._say(
-                    path, f"profile {table.profile!r} and config {str(table.config)!r}: use one"
-                )
+                both = f"profile {table.profile!r} and config {str(table.config)!r}"
+                self._say(path, f"{both}: use one of them")
             with self._refused(f"{path}.config"):
                 config = BenchmarkConfig.load(config_file)
         job = BenchmarkJob(
@@ -252,7 +253,7 @@ class _Loading:
     ) -> Schedule:
         ways = [way for way in ("every", "cron", "once") if values.get(way, False) is not False]
         if len(ways) != 1:
-            said = f"got {' and '.join(ways)}; keep one" if ways else "got none; add one"
+            said = f"got {', '.join(ways)}; keep one" if ways else "got none; add one"
             self._say(path, f"expected one of every, cron and once = true, {said}")
         if table.once and table.jitter:
             self._say(f"{path}.jitter", "what runs once starts at once; remove it")

@@ -41,8 +41,8 @@ def _period(least_seconds: float) -> PlainValidator:
             raise ValueError
         return float(seconds)
 
-    least = f" of at least {format_period(least_seconds)}" if least_seconds else ""
-    return converted(f'a period{least} such as "90s" or "1h30m", or seconds', read)
+    bounds = f"{format_period(least_seconds)} to 100 years"
+    return converted(f'a period such as "90s" or "1h30m", or seconds; {bounds}', read)
 
 
 def _size(value: Any) -> int:
