@@ -163,6 +163,7 @@ def judge_leak(
     """
     if least_windows < 1:
         raise ValueError(f"least_windows is {least_windows!r}; it must be >= 1")
+    windows = list(windows)  # slices of it are taken, which a deque has not
     check_windows(windows)
     if not windows:
         return LeakVerdict("unknown", reasons=("no window has ended yet; soak longer",))
@@ -213,8 +214,9 @@ def thin_windows(windows: Sequence[SoakWindow], most: int = MOST_WINDOWS) -> lis
     """
     if most < 2:
         raise ValueError(f"most is {most!r}; it must be >= 2")
+    windows = list(windows)
     if len(windows) <= most:
-        return list(windows)
+        return windows
     old = len(windows) - most // 2
     merged = [windows[0]]
     for window in windows[1:old]:

@@ -1,6 +1,7 @@
 """Drift of a steady soak: creeps, steps, noise, and what cannot be told."""
 
 import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -247,6 +248,12 @@ def test_slower_and_faster_are_mirror_images() -> None:
     assert (slower.verdict, faster.verdict) == ("slower", "faster")
     assert faster.ratio == pytest.approx(1 / (slower.ratio or 0))
     assert faster.since_seconds == slower.since_seconds
+
+
+def test_windows_in_a_deque_are_judged_as_in_a_list() -> None:
+    windows = soak(40, step(0.3, begin=35))
+
+    assert judge_drift(deque(windows)) == judge_drift(windows)
 
 
 def kept(windows: Sequence[SoakWindow], most: int) -> list[SoakWindow]:

@@ -1,6 +1,7 @@
 """A soak judged window by window: leaks, what only looks like one, and what cannot be told."""
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -314,6 +315,14 @@ def test_thinning_keeps_the_newest_half_and_every_operation_until_it_forgets() -
     assert sum(window.operations for window in thin) == 300 * OPERATIONS
     assert max(window.seconds for window in thin) == 1800
     assert thin[0].resident_bytes == 1e8
+
+
+@pytest.mark.parametrize("leak", [0.0, 30.0])
+def test_windows_in_a_deque_are_judged_as_in_a_list(leak: float) -> None:
+    windows = soak(jitter(60) + leak * np.arange(60), resident=list(1e8 + np.arange(60)))
+
+    assert judge_leak(deque(windows)) == judge_leak(windows)
+    assert thin_windows(deque(windows), most=20) == thin_windows(windows, most=20)
 
 
 def test_thinning_forgets_the_oldest_when_half_hours_do_not_fit_either() -> None:
