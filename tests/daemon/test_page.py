@@ -437,6 +437,51 @@ def test_where_nothing_ran_there_is_no_line(open_page, controls, make):
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(
+    ("age", "hint", "nothing"),
+    [
+        (300, "last 6 minutes, live", "nothing ran since the daemon started"),
+        (800, "last 15 minutes, live", "nothing ran since the daemon started"),
+        (1800, "last 30 minutes, live", "nothing ran in the last 30 minutes"),
+        (7200, "last 6 minutes, live", "nothing ran in the last 30 minutes"),
+    ],
+)
+def test_charts_look_back_no_farther_than_there_is_something(
+    open_page, controls, make, age, hint, nothing
+):
+    points = {"every_seconds": EVERY, "points": [make["point"](NOW - age), make["point"](NOW)]}
+    jobs = [make["soak"](live=points), make["benchmark"]()]
+    controls.shown = make["status"](*jobs, started_at=NOW - age)
+
+    page = open_page()
+
+    expect(page.locator("#cursor-hint")).to_have_text(hint)
+    expect(page.locator("article.job").nth(1).locator(".nothing")).to_have_text(nothing)
+
+
+@pytest.mark.server
+def test_a_run_shows_its_headline_and_its_warnings(open_page, controls, make):
+    figures = {
+        "operations": 7800,
+        "failed_operations": 0,
+        "warnings": ["void: too late", "noisy host"],
+        "latency_p99_seconds": 0.00957,
+        "throughput_ops_per_second": 1300.0,
+    }
+    controls.kept = [make["run"](1, figures=figures)]
+    page = open_page()
+    cell = page.locator("#runs .outcome details")
+
+    cell.click()
+
+    expect(cell.locator("summary")).to_have_text("ok, 2 warnings")
+    expect(cell.locator("p")).to_have_text("void: too late\nnoisy host")
+    expect(page.locator("#runs .figures")).to_have_text(
+        "throughput 1,300/s · latency p99 9.57 ms · operations 7,800"
+    )
+
+
+@pytest.mark.server
 def test_hostile_texts_are_shown_as_texts(open_page, controls, make):
     hostile = "<img src=x onerror=alert(1)>"
     last = make["run"](7, hostile, status="failed", cause=hostile, reason=hostile, target=hostile)
@@ -566,7 +611,7 @@ def test_charts_are_read_with_the_keyboard_and_all_of_them_at_one_time(open_page
     slider.press("Escape")
 
     expect(others).to_contain_text("42.0/s")
-    expect(page.locator("#cursor-hint")).to_have_text("last 30 minutes, live")
+    expect(page.locator("#cursor-hint")).to_have_text("last 6 minutes, live")
 
 
 @pytest.mark.server
@@ -765,6 +810,7 @@ def test_every_file_of_the_page_is_served_as_what_it_is(ask):
 
         assert (answer.status, answer.body) == (200, text)
         assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+    assert ask("/favicon.ico").body == FILES["icon-unknown.svg"]
 
 
 def test_a_file_that_the_browser_has_is_not_sent_again(ask):

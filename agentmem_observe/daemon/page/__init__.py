@@ -20,6 +20,7 @@ _MEDIA_TYPES = {
 }
 
 _INDEX = "index.html"
+_ICON = "icon-unknown.svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ def page_routes() -> list[Route]:
     files = _files()
     index = files.pop(_INDEX)
     routes = [Route(f"/page/{name}", file.answer) for name, file in files.items()]
-    return [Route("/", index.answer), *routes]
+    # Browsers ask for it beside every answer that is no page of ours, such as a result.
+    icon = Route("/favicon.ico", files[_ICON].answer)
+    return [Route("/", index.answer), icon, *routes]
 
 
 def _files() -> dict[str, _File]:

@@ -1,18 +1,10 @@
 // One small chart: SVG paths over the last half hour, and the figures at the cursor in its caption.
 
 import { element, fromTemplate, setAttribute, setText, svg } from "./dom.js";
-import { SPAN_SECONDS } from "./live.js";
 import { around, fromZero, logarithmic } from "./scales.js";
 import { bytes, clockTime, MINUS, rate, round, seconds, shortRate } from "./units.js";
 
 const MARGIN = { left: 52, right: 8, top: 6, bottom: 18 };
-const TIME_TICKS = [
-  [1800, `${MINUS}30 min`],
-  [1200, `${MINUS}20`],
-  [600, `${MINUS}10`],
-  [0, "now"],
-];
-
 // What is shown of every job, from left to right.
 export const CHARTS = [
   {
@@ -70,9 +62,11 @@ export class Chart {
     setAttribute(this.plot, "viewBox", `0 0 ${this.width} ${this.height}`);
   }
 
-  draw(points, now) {
+  // `span` seconds until `now`.
+  draw(points, now, span) {
     if (this.width <= MARGIN.left + MARGIN.right) return;
     this.now = now;
+    this.span = span;
     const fields = this.spec.series.map((series) => series.field);
     const range = this.spec.range(points.all.flatMap((point) => fields.map((field) => point[field]).filter(isNumber)));
     const y = this.scale(range);
@@ -106,11 +100,11 @@ export class Chart {
   // The time below a place on the screen.
   timeAt(clientX) {
     const inside = clientX - this.plot.getBoundingClientRect().left - MARGIN.left;
-    return this.now - SPAN_SECONDS * (1 - inside / (this.width - MARGIN.left - MARGIN.right));
+    return this.now - this.span * (1 - inside / (this.width - MARGIN.left - MARGIN.right));
   }
 
   x(at) {
-    const share = 1 - (this.now - at) / SPAN_SECONDS;
+    const share = 1 - (this.now - at) / this.span;
     return MARGIN.left + share * (this.width - MARGIN.left - MARGIN.right);
   }
 
@@ -143,7 +137,7 @@ export class Chart {
   }
 
   drawAxes(range, y) {
-    const drawn = `${this.width} ${this.height} ${range.ticks}`;
+    const drawn = `${this.width} ${this.height} ${this.span} ${range.ticks}`;
     if (drawn === this.drawnAxes) return;
     this.drawnAxes = drawn;
     const right = this.width - MARGIN.right;
@@ -154,11 +148,12 @@ export class Chart {
       parts.push(svg("line", { class: "grid", x1: MARGIN.left, x2: right, y1: at, y2: at }));
       parts.push(label(this.spec.tick(tick), MARGIN.left - 6, at + 3.5, "end"));
     }
-    for (const [age, text] of TIME_TICKS) {
-      const x = right - (age / SPAN_SECONDS) * (right - MARGIN.left);
-      const anchor = age === 0 ? "end" : age === SPAN_SECONDS ? "start" : "middle";
+    for (const third of [0, 1, 2, 3]) {
+      const x = right - (third / 3) * (right - MARGIN.left);
+      const minutes = `${MINUS}${(this.span * third) / 180}`;
+      const text = third === 0 ? "now" : third === 3 ? `${minutes} min` : minutes;
       parts.push(svg("line", { class: "tick", x1: x, x2: x, y1: bottom, y2: bottom + 3 }));
-      parts.push(label(text, x, this.height - 4, anchor));
+      parts.push(label(text, x, this.height - 4, ["end", "middle", "middle", "start"][third]));
     }
     parts.push(svg("line", { class: "axis", x1: MARGIN.left, x2: right, y1: bottom + 0.5, y2: bottom + 0.5 }));
     this.axes.replaceChildren(...parts);

@@ -2,9 +2,12 @@
 
 import { CHARTS, Chart } from "./chart.js";
 import { byId, element, fromTemplate, keyed, setAttribute, setHidden, setIcon, setText } from "./dom.js";
-import { Points } from "./live.js";
+import { KEPT_SECONDS, Points, spanOf } from "./live.js";
 import { ago, bytes, clockTime, dateTime, NOTHING, rate, seconds, span, took, until } from "./units.js";
 import { OUTCOMES, STATES, VERDICTS } from "./words.js";
+
+const NOTHING_LATELY = `nothing ran in the last ${KEPT_SECONDS / 60} minutes`;
+const NOTHING_YET = "nothing ran since the daemon started";
 
 // Where people look, in all charts at once; null: nowhere.
 let cursorAt = null;
@@ -15,7 +18,7 @@ export class Jobs {
   constructor() {
     this.sizes = new ResizeObserver((entries) => {
       for (const { target, contentRect } of entries) target.chart.resize(contentRect.width, contentRect.height);
-      for (const card of this.cards.values()) card.draw();
+      this.draw();
     });
   }
 
@@ -23,6 +26,20 @@ export class Jobs {
     setHidden(byId("no-jobs"), status.jobs.length > 0);
     const make = (job) => new Card(job.name, this);
     keyed(byId("jobs"), this.cards, status.jobs, (job) => job.name, make, (card, job) => card.update(job, status.now));
+    this.span = spanOf([...this.cards.values()].map((card) => card.points), status.now);
+    this.draw();
+    this.hint();
+    // The points are the daemon's memory, not its state.
+    const young = status.now - status.started_at < KEPT_SECONDS;
+    for (const { nothing } of this.cards.values()) setText(nothing, young ? NOTHING_YET : NOTHING_LATELY);
+  }
+
+  draw() {
+    for (const card of this.cards.values()) card.draw(this.span);
+  }
+
+  hint() {
+    setText(byId("cursor-hint"), cursorAt === null ? `last ${this.span / 60} minutes, live` : `at ${clockTime(cursorAt)}`);
   }
 
   // Countdowns and ages, between two answers.
@@ -32,8 +49,7 @@ export class Jobs {
 
   look(at) {
     cursorAt = at;
-    const hint = at === null ? "last 30 minutes, live" : `at ${clockTime(at)}`;
-    setText(byId("cursor-hint"), hint);
+    this.hint();
     for (const card of this.cards.values()) card.read();
   }
 }
@@ -50,6 +66,7 @@ class Card {
     setText(heading, name);
     this.root.id = `job-${name}`;
     this.slider = this.root.querySelector(".charts");
+    this.nothing = this.root.querySelector(".nothing");
     setAttribute(this.slider, "aria-label", `Charts of ${name}: time`);
     this.charts = CHARTS.map((spec) => new Chart(spec));
     this.slider.prepend(...this.charts.map((chart) => chart.root));
@@ -115,7 +132,6 @@ class Card {
     this.updateProgress();
     this.updateVerdicts();
     this.tick(now);
-    this.draw();
   }
 
   showFact(name, shown) {
@@ -138,7 +154,7 @@ class Card {
     const bar = this.root.querySelector("progress");
     setHidden(bar, job.progress === null);
     if (job.progress !== null) setAttribute(bar, "value", job.progress.toFixed(3));
-    setText(this.texts.phase, job.phase);
+    setText(this.texts.phase, job.phase === job.what ? "" : job.phase);
   }
 
   updateVerdicts() {
@@ -174,10 +190,10 @@ class Card {
     return NOTHING;
   }
 
-  draw() {
+  draw(span) {
     if (!this.job) return;
     setAttribute(this.root, "data-quiet", this.points.all.length ? null : "");
-    for (const chart of this.charts) chart.draw(this.points, this.now);
+    for (const chart of this.charts) chart.draw(this.points, this.now, span);
     this.read();
   }
 

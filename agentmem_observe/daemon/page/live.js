@@ -1,6 +1,15 @@
 // The points of one job that the charts show: what polls bring is merged, what is too old forgotten.
 
-export const SPAN_SECONDS = 1800;
+// What the daemon keeps of each job.
+export const KEPT_SECONDS = 1800;
+
+const SPANS = [360, 900, KEPT_SECONDS];
+
+// How far back charts look, the same for all jobs: no farther than there is something to see.
+export function spanOf(everybody, now) {
+  const oldest = Math.min(now, ...everybody.map((points) => points.all[0]?.at ?? now));
+  return SPANS.find((span) => now - oldest <= span) ?? KEPT_SECONDS;
+}
 
 export class Points {
   all = [];
@@ -11,7 +20,7 @@ export class Points {
     const first = live.points[0]?.at ?? Infinity;
     const kept = this.all.filter((point) => point.at < first);
     // A clock that was set back leaves points in the future behind.
-    const from = now - SPAN_SECONDS;
+    const from = now - KEPT_SECONDS;
     const to = now + 2 * live.every_seconds;
     this.all = [...kept, ...live.points].filter((point) => point.at >= from && point.at <= to);
   }

@@ -1,12 +1,13 @@
 // The table of the runs that ended last, of all jobs or of one.
 
 import { byId, element, fromTemplate, keyed, setAttribute, setHidden, setIcon, setText } from "./dom.js";
-import { ago, dateTime, figure, NOTHING, took } from "./units.js";
+import { ago, count, dateTime, figure, NOTHING, took } from "./units.js";
 import { OUTCOMES, VERDICTS } from "./words.js";
 
 const AT_ONCE = 20;
 const MOST = 500;
-const MOST_FIGURES = 4;
+const MOST_FIGURES = 3;
+const FIRST = ["throughput", "latency_p50", "latency_p99"]; // of the figures, if they are there
 
 export class Runs {
   rows = new Map();
@@ -94,24 +95,40 @@ function update(entry, run) {
   updateOutcome(cell(".outcome"), run);
   setText(cell(".took"), took(run.ended_at - run.started_at));
   updateTrust(cell(".trust"), run.validity);
-  const figures = Object.entries(run.figures).slice(0, MOST_FIGURES).map(([name, value]) => figure(name, value).join(" "));
-  setText(cell(".figures"), figures.join(" · ") || NOTHING);
+  setText(cell(".figures"), headline(run.figures) || NOTHING);
   const link = cell(".result a");
   setAttribute(link, "href", `api/v1/runs/${run.id}`);
   setAttribute(link, "aria-label", `Result of run ${run.id} of ${run.job} as JSON`);
 }
 
+function rank(name) {
+  const place = FIRST.findIndex((first) => name.startsWith(first));
+  return place < 0 ? FIRST.length : place;
+}
+
+function headline(figures) {
+  return Object.entries(figures)
+    .filter(([name, value]) => typeof value !== "object" && !(name.endsWith("operations") && !value))
+    .sort(([one], [other]) => rank(one) - rank(other))
+    .slice(0, MOST_FIGURES)
+    .map(([name, value]) => figure(name, value).join(" "))
+    .join(" · ");
+}
+
 // With a reason it opens; without one there is nothing that could be opened.
 function updateOutcome(cell, run) {
+  const warnings = Array.isArray(run.figures.warnings) ? run.figures.warnings : [];
+  const more = [run.reason, ...warnings].filter(Boolean).join("\n");
+  const words = [run.status, run.cause, warnings.length && count(warnings.length, "warning")].filter(Boolean);
   const level = OUTCOMES[run.status] ?? "unknown";
   setAttribute(cell, "data-level", level);
   for (const shown of cell.querySelectorAll(".shown")) {
     setIcon(shown.querySelector(".icon"), level);
-    setText(shown.querySelector("span"), [run.status, run.cause].filter(Boolean).join(", "));
+    setText(shown.querySelector("span"), words.join(", "));
   }
-  setText(cell.querySelector("p"), run.reason);
-  setHidden(cell.querySelector("details"), !run.reason);
-  setHidden(cell.querySelector("div"), Boolean(run.reason));
+  setText(cell.querySelector("p"), more);
+  setHidden(cell.querySelector("details"), !more);
+  setHidden(cell.querySelector("div"), Boolean(more));
 }
 
 function updateTrust(cell, validity) {
