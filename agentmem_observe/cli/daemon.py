@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
+from agentmem_observe.cli import options
 from agentmem_observe.cli.addresses import listen_address
 from agentmem_observe.cli.lazy import load
-from agentmem_observe.cli.logs import choose_format
 
 _STATE_DIR = click.option(
     "--state-dir",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path),
     metavar="DIR",
     help="Where results, windows and the token are; the settings' own, or "
     "agentmem-observe-state, by default.",
@@ -21,7 +21,7 @@ _URL = click.option(
 )
 _CA = click.option(
     "--ca-file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Certificate to trust, where the daemon speaks TLS.",
 )
@@ -31,7 +31,7 @@ _CA = click.option(
 @click.option(
     "--config",
     "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Settings and jobs, in TOML; without one it soaks the embedded memory.",
 )
@@ -47,7 +47,7 @@ _CA = click.option(
 @click.option(
     "--web.config.file",
     "web_config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="TLS and users, in the format of Prometheus' exporter-toolkit.",
 )
@@ -58,24 +58,10 @@ _CA = click.option(
     default=None,
     help="Let others than this machine read without TLS or password.",
 )
-@click.option(
-    "--otlp-file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Append spans and metrics to FILE as lines of OTLP-JSON.",
-)
-@click.option(
-    "--log-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    is_eager=True,
-    expose_value=False,
-    callback=choose_format,
-    help="How to say on standard error what happens; json: one object per line.",
-)
+@options.otlp_file
+@options.log_format
 @click.pass_context
-def daemon(context: click.Context, /, **options: Any) -> int | None:
+def daemon(context: click.Context, /, **given: Any) -> int | None:
     """Soak memories and run benchmarks on schedule, for months; show it all over HTTP.
 
     \b
@@ -91,7 +77,7 @@ def daemon(context: click.Context, /, **options: Any) -> int | None:
     """
     if context.invoked_subcommand is not None:
         return None
-    code: int = load("agentmem_observe.cli.serving:serve")(**options)
+    code: int = load("agentmem_observe.cli.serving:serve")(**given)
     return code
 
 
@@ -99,7 +85,7 @@ def daemon(context: click.Context, /, **options: Any) -> int | None:
 @_STATE_DIR
 @_URL
 @_CA
-@click.option("--json", "as_json", is_flag=True, help="Print what the daemon answers.")
+@options.as_json
 @click.pass_context
 def status(context: click.Context, /, *, as_json: bool, **whom: Any) -> int:
     """Ask a daemon how its jobs stand.

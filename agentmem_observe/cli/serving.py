@@ -9,12 +9,11 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from starlette.applications import Starlette
 
 from agentmem_observe.cli.exporting import Destinations, exporting
 from agentmem_observe.cli.logs import log_of
 from agentmem_observe.daemon.address import announce
-from agentmem_observe.daemon.api import daemon_routes
+from agentmem_observe.daemon.api import daemon_app
 from agentmem_observe.daemon.loading import load_settings
 from agentmem_observe.daemon.loop import Services
 from agentmem_observe.daemon.service import Daemon
@@ -72,7 +71,6 @@ def serve(
             exports.tracing,
         )
         daemon = Daemon(settings, services, load)
-        app = Starlette(routes=daemon_routes(daemon, registry))
         web = WebOptions(
             host=settings.web.host,
             port=settings.web.port,
@@ -81,7 +79,7 @@ def serve(
             token=make_token(settings.state_dir, os.environ),
         )
         with (
-            WebServer(app, registry, web) as server,
+            WebServer(daemon_app(daemon, registry), registry, web) as server,
             announce(settings.state_dir, server.url),
             _signals(daemon),
         ):

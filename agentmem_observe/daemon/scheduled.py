@@ -9,7 +9,7 @@ from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
 from agentmem_observe.bench.runner import RunOptions
 from agentmem_observe.daemon.controls import Asked, JobView
 from agentmem_observe.daemon.loop import LOOK_EVERY_SECONDS, JobLoop, Services
-from agentmem_observe.daemon.schedule import Ticker
+from agentmem_observe.daemon.schedule import Every, Ticker
 from agentmem_observe.daemon.settings import BenchmarkJob
 
 
@@ -40,6 +40,8 @@ class ScheduledLoop(JobLoop):
         self._asked = threading.Event()
         self._busy = False
         self.standing.due(self._ticker.next_due_at)
+        if isinstance(job.schedule, Every):
+            self.standing.comes_every(job.schedule.seconds)
 
     def ask(self) -> Asked:
         """Have it run as soon as the host is free; also if it is never due again."""

@@ -22,7 +22,6 @@ from agentmem_observe.daemon.rows import WindowRow
 from agentmem_observe.daemon.settings import SoakJob
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
-from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.runs import RunKey, SoakVerdicts
 
 CATEGORY = "soak"
@@ -49,7 +48,7 @@ class SoakLoop(JobLoop):
         self.validity: dict[str, Any] | None = None
         self.leak: LeakVerdict | None = None
         self.drift: DriftVerdict | None = None
-        services.metrics.registry.set(catalog.JOB_PERIOD, {"job": job.name}, job.window_seconds)
+        self.standing.comes_every(job.window_seconds)
 
     def ask(self) -> Asked:
         """Refuse: it always runs."""

@@ -77,6 +77,10 @@ class Standing:
         if at is not None:
             self._set(catalog.JOB_NEXT_RUN, at)
 
+    def comes_every(self, seconds: float) -> None:
+        """Its due times, or the ends of its windows, are so far apart."""
+        self._set(catalog.JOB_PERIOD, seconds)
+
     def skipped(self, reason: str, count: int) -> None:
         """So many due times passed without a run: ``missed`` or ``overlap``."""
         with self._lock:
@@ -118,10 +122,10 @@ class Standing:
 
     def forget(self) -> None:
         """The job is no more, and so are its metrics."""
-        self._registry.forget("job", self._job)
+        self._registry.forget("job_name", self._job)
 
     def _labels(self, **further: str) -> dict[str, str]:
-        return {"job": self._job, **further}
+        return {"job_name": self._job, **further}
 
     def _set(self, metric: catalog.Metric, value: float) -> None:
         self._registry.set(metric, self._labels(), value)

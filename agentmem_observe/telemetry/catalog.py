@@ -59,7 +59,11 @@ LABELS: Final = {
             "worker_spans, those that a worker did not send.",
         ),
         Label("result", "agentmem.result", "sent, failed or dropped."),
-        Label("code", "http.response.status_code", "Status of an answer; 499 if a client did not wait."),
+        Label(
+            "code",
+            "http.response.status_code",
+            "Status of an answer; 499 if a client did not wait.",
+        ),
         Label(
             "handler",
             "http.route",
@@ -72,7 +76,8 @@ LABELS: Final = {
             "connections or client_connections, of which there were too many; handshake, which "
             "took too long or failed; headers, body or answer, which took too long.",
         ),
-        Label("job", "agentmem.job", "Name of a job of the daemon's settings."),
+        # Not "job": Prometheus itself calls what it scrapes so.
+        Label("job_name", "agentmem.job.name", "Name of a job in the settings of the daemon."),
         Label("cause", "agentmem.cause", "Why a run failed, in a word: crashed, hung, target ..."),
         Label("reason", "agentmem.reason", "missed or overlap."),
         Label("state", "agentmem.state", "The states that there are; 1 is the one it is in."),
@@ -278,34 +283,42 @@ SCALING_BOTTLENECK = _metric(
 # Jobs of the daemon
 
 JOB_STATE = _metric(
-    "job_state", Kind.STATE, "1", ("job", "state"), "What a job is doing.",
+    "job_state", Kind.STATE, "1", ("job_name", "state"), "What a job is doing.",
     states=("idle", "waiting", "running", "backing_off", "finished"),
 )  # fmt: skip
 JOB_RUNS = _metric(
-    "job_runs_total", Kind.COUNTER, "{run}", ("job", "status"), "Runs of a job by how they ended."
+    "job_runs_total",
+    Kind.COUNTER,
+    "{run}",
+    ("job_name", "status"),
+    "Runs of a job by how they ended.",
 )
 JOB_FAILURES = _metric(
-    "job_failures_total", Kind.COUNTER, "{run}", ("job", "cause"), "Failed runs by their cause."
+    "job_failures_total",
+    Kind.COUNTER,
+    "{run}",
+    ("job_name", "cause"),
+    "Failed runs by their cause.",
 )
 JOB_FAILURES_IN_A_ROW = _metric(
-    "job_consecutive_failures", Kind.GAUGE, "{run}", ("job",),
+    "job_consecutive_failures", Kind.GAUGE, "{run}", ("job_name",),
     "Failed runs since the last good one.",
     better="lower",
 )  # fmt: skip
 JOB_SKIPPED = _metric(
-    "job_skipped_total", Kind.COUNTER, "{run}", ("job", "reason"),
+    "job_skipped_total", Kind.COUNTER, "{run}", ("job_name", "reason"),
     "Due times without a run: the daemon was away (missed), or the job was still at it (overlap).",
 )  # fmt: skip
 JOB_LAST_SUCCESS = _metric(
-    "job_last_success_timestamp_seconds", Kind.GAUGE, "s", ("job",),
+    "job_last_success_timestamp_seconds", Kind.GAUGE, "s", ("job_name",),
     "When a job last had results, a soak its last window; seconds since 1970.",
 )  # fmt: skip
 JOB_NEXT_RUN = _metric(
-    "job_next_run_timestamp_seconds", Kind.GAUGE, "s", ("job",),
+    "job_next_run_timestamp_seconds", Kind.GAUGE, "s", ("job_name",),
     "When a job is due next; seconds since 1970.",
 )  # fmt: skip
 JOB_PERIOD = _metric(
-    "job_period_seconds", Kind.GAUGE, "s", ("job",),
+    "job_period_seconds", Kind.GAUGE, "s", ("job_name",),
     "How far apart its due times are, or how long a soak's windows last.",
 )  # fmt: skip
 SOAK_WINDOWS = _metric(

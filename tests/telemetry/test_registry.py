@@ -315,10 +315,10 @@ def test_what_several_threads_tell_and_read_is_complete_and_consistent():
 def test_what_is_about_something_gone_is_forgotten_and_the_rest_stays() -> None:
     registry = MetricRegistry()
     for job in ("nightly", "hourly"):
-        registry.add(catalog.JOB_RUNS, {"job": job, "status": "ok"}, 1)
-        registry.set_state(catalog.JOB_STATE, {"job": job}, "idle")
+        registry.add(catalog.JOB_RUNS, {"job_name": job, "status": "ok"}, 1)
+        registry.set_state(catalog.JOB_STATE, {"job_name": job}, "idle")
 
-    registry.forget("job", "nightly")
+    registry.forget("job_name", "nightly")
 
     assert values(registry, catalog.JOB_RUNS) == {("hourly", "ok"): 1}
     assert {job for job, _ in values(registry, catalog.JOB_STATE)} == {"hourly"}
