@@ -531,6 +531,8 @@ def test_a_daemon_that_is_gone_is_told_of_until_it_is_back(
 
     expect(away).to_contain_text("The daemon has not answered since")
     expect(page.locator("#daemon")).to_contain_text("silent for")
+    expect(away).to_contain_text("no connection")
+    expect(page.locator("#cursor-hint")).to_contain_text("last 30 minutes, until")
     assert "No answer" in page.title()
     assert serious(page) == []
 

@@ -26,6 +26,7 @@ export class Jobs {
     setHidden(byId("no-jobs"), status.jobs.length > 0);
     const make = (job) => new Card(job.name, this);
     keyed(byId("jobs"), this.cards, status.jobs, (job) => job.name, make, (card, job) => card.update(job, status.now));
+    this.now = status.now;
     this.span = spanOf([...this.cards.values()].map((card) => card.points), status.now);
     this.draw();
     this.hint();
@@ -38,8 +39,14 @@ export class Jobs {
     for (const card of this.cards.values()) card.draw(this.span);
   }
 
+  setStale(stale) {
+    this.stale = stale;
+    if (this.now) this.hint();
+  }
+
   hint() {
-    setText(byId("cursor-hint"), cursorAt === null ? `last ${this.span / 60} minutes, live` : `at ${clockTime(cursorAt)}`);
+    const until = this.stale ? `until ${clockTime(this.now)}` : "live";
+    setText(byId("cursor-hint"), cursorAt === null ? `last ${this.span / 60} minutes, ${until}` : `at ${clockTime(cursorAt)}`);
   }
 
   // Countdowns and ages, between two answers.

@@ -17,6 +17,7 @@ const shownFindings = new Map();
 
 let status = null; // the newest answer
 let receivedAt = 0; // when it came, on this page's own clock
+let heardAt = Date.now() / 1000; // when it came, as the clock on the wall says
 let awaySince = null; // when answers ceased, in seconds since 1970
 let timer = 0;
 let asking = false;
@@ -25,11 +26,20 @@ async function ask(path) {
   const cancel = new AbortController();
   const patience = setTimeout(() => cancel.abort(new Error("no answer")), PATIENCE_MILLISECONDS);
   try {
-    const response = await fetch(path, { cache: "no-store", signal: cancel.signal });
+    const response = await connect(path, { cache: "no-store", signal: cancel.signal });
     if (response.ok) return await response.json();
     throw new Error(response.status === 401 ? "sign in again: reload the page" : `it answers ${response.status}`);
   } finally {
     clearTimeout(patience);
+  }
+}
+
+async function connect(path, options) {
+  try {
+    return await fetch(path, options);
+  } catch (error) {
+    // Every browser has words of its own for it.
+    throw error instanceof TypeError ? new Error("no connection") : error;
   }
 }
 
@@ -57,6 +67,7 @@ async function poll() {
 function show(answer) {
   status = answer;
   receivedAt = performance.now();
+  heardAt = Date.now() / 1000;
   const found = findings(status);
   const { level, text } = headline(status, found);
   setAttribute(byId("verdict"), "data-level", level);
@@ -90,10 +101,11 @@ function updateFinding({ root }, { level, job, text, detail }) {
 
 function setAway(error) {
   if (!error) awaySince = null;
-  else awaySince ??= Date.now() / 1000;
+  else awaySince ??= heardAt;
   const away = byId("away");
   away.classList.toggle("shown", awaySince !== null);
   document.body.classList.toggle("stale", awaySince !== null);
+  jobs.setStale(awaySince !== null);
   if (awaySince === null) return setText(away, "");
   // Told once: the length of the silence is in the header, so that nobody hears it every second.
   const shown = status ? " What you see is from then." : "";
