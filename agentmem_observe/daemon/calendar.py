@@ -31,6 +31,9 @@ class LocalTime(tzinfo):
         True
     """
 
+    def __repr__(self) -> str:
+        return "LOCAL_TIME"
+
     def fromutc(self, moment: datetime) -> datetime:
         """Return a moment's time of day."""
         # Without a zone it tells first and second time apart; `astimezone` does not.

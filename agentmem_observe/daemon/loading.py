@@ -97,6 +97,26 @@ def load_settings(
     return settings
 
 
+def state_directory(
+    file: Path | None, environment: Mapping[str, str], state_dir: Path | None = None
+) -> Path:
+    """Return the settings' state directory, without regard to anything else in them.
+
+    Who only asks a daemon need not have its secrets.
+
+    Args:
+        file: As for `load_settings`.
+        environment: As for `load_settings`.
+        state_dir: What the command line says; None if it says nothing.
+
+    Raises:
+        ConfigError: If the file cannot be read, or says something strange of the directory.
+    """
+    values = read_toml(file, ConfigError) if file else {}
+    loading = _Loading(file, environment)
+    return loading.state_directory(values, {"state_dir": state_dir})
+
+
 class _Loading:
     """One reading of a file, and what was found wrong in it."""
 
@@ -109,9 +129,7 @@ class _Loading:
         table, wrong = self._table(DaemonTable, values, "")
         retention = table.results_retention
         return Settings(
-            state_dir=given.get("state_dir")
-            or self._path_of(STATE_DIR)
-            or (self._directory if "state_dir" in values else Path()) / table.state_dir,
+            state_dir=self._state_dir(table, given),
             shutdown_seconds=table.shutdown,
             retention_seconds=retention.age or None,
             retention_bytes=retention.size or None,
@@ -124,6 +142,18 @@ class _Loading:
             ),
             file=self._file,
         )
+
+    def state_directory(self, values: Mapping[str, Any], given: Given) -> Path:
+        said = {key: value for key, value in values.items() if key == "state_dir"}
+        table, _ = self._table(DaemonTable, said, "")
+        if self.problems:
+            raise ConfigError("\n".join(self.problems))
+        return self._state_dir(table, given)
+
+    def _state_dir(self, table: DaemonTable, given: Given) -> Path:
+        # Only what somebody wrote is relative to where it was written.
+        directory = self._directory if "state_dir" in table.model_fields_set else Path()
+        return given.get("state_dir") or self._path_of(STATE_DIR) or directory / table.state_dir
 
     def _web(self, table: DaemonTable, given: Given) -> WebSettings:
         web = table.web

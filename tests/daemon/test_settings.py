@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agentmem_observe.bench.discover import choose
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.daemon import loading
-from agentmem_observe.daemon.loading import load_settings
+from agentmem_observe.daemon.loading import load_settings, state_directory
 from agentmem_observe.daemon.references import fill_references
 from agentmem_observe.daemon.schedule import Cron, Every, Once
 from agentmem_observe.daemon.settings import BenchmarkJob, Job, Settings, SoakJob, WebSettings
@@ -245,6 +245,24 @@ def test_the_command_line_counts_more_than_the_environment_and_that_more_than_th
     assert by_environment.web == WebSettings("127.0.0.1", 2, tmp_path / "one.yml", insecure=False)
     assert by_command_line.state_dir == Path("from-command-line")
     assert by_command_line.web == WebSettings("127.0.0.1", 3, tmp_path / "two.yml", insecure=True)
+
+
+def test_the_state_directory_is_known_without_the_rest(tmp_path):
+    file = tmp_path / "daemon.toml"
+    file.write_text('state_dir = "x"\n[jobs.one]\nsoak = true\ntarget = "fake://${MISSING}"\n')
+    environment = {"AGENTMEM_OBSERVE_STATE_DIR": "y"}
+
+    assert state_directory(file, {}) == tmp_path / "x"
+    assert state_directory(file, environment) == Path("y")
+    assert state_directory(file, environment, Path("z")) == Path("z")
+    assert state_directory(None, {}) == Path("agentmem-observe-state")
+
+
+def test_a_state_directory_that_is_none_is_refused(tmp_path):
+    (tmp_path / "daemon.toml").write_text("state_dir = 3\nweb = 4\n")
+
+    with pytest.raises(ConfigError, match=r"daemon\.toml: state_dir: expected a path, got 3$"):
+        state_directory(tmp_path / "daemon.toml", {})
 
 
 def test_empty_variables_of_ours_are_as_good_as_none(tmp_path):
