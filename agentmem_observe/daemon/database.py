@@ -95,13 +95,9 @@ class Database:
     def insert(self, runs: Iterable[SizedRun], windows: Iterable[WindowRow]) -> None:
         """Add rows, all or none. A run takes the place of one with its id or its path."""
         with self._transaction() as connection:
-            for run in runs:
-                connection.execute(
-                    "DELETE FROM runs WHERE path = ? AND path != ''", [run.row.path]
-                )
-                connection.execute(
-                    f"INSERT OR REPLACE INTO runs VALUES ({_RUN_VALUES})", _run_values(run)
-                )
+            connection.executemany(
+                f"INSERT OR REPLACE INTO runs VALUES ({_RUN_VALUES})", map(_run_values, runs)
+            )
             connection.executemany(
                 f"INSERT INTO windows ({_WINDOW}) VALUES ({_WINDOW_VALUES})",
                 map(_window_values, windows),
@@ -159,9 +155,9 @@ class Database:
     def runs_ended_before(self, job: str, time: float, limit: int) -> list[tuple[int, str, int]]:
         """Return id, path and bytes of a job's oldest runs, never of its last."""
         return self._connection.execute(
-            "SELECT id, path, result_bytes FROM runs WHERE job = ?1 AND ended_at < ?2 "
-            "AND id < (SELECT max(id) FROM runs WHERE job = ?1) ORDER BY id LIMIT ?3",
-            [job, time, limit],
+            "SELECT id, path, result_bytes FROM runs WHERE job = ? AND ended_at < ? "
+            "AND id < (SELECT max(id) FROM runs WHERE job = ?) ORDER BY id LIMIT ?",
+            [job, time, job, limit],
         ).fetchall()
 
     def oldest_results(self, limit: int) -> list[tuple[int, str, int]]:

@@ -36,7 +36,7 @@ class Retention:
     default_seconds: float | None
     by_job: Mapping[str, float | None] = field(default_factory=dict)
     most_result_bytes: int | None = None
-    most_windows: int = 100_000
+    most_windows: int = 50_000
 
     def of(self, job: str) -> float | None:
         """Return for how many seconds a job's runs and windows are kept."""

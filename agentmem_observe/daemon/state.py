@@ -70,6 +70,7 @@ class State:
         self._home = DirectoryLock(directory)
         self._disk = Disk(directory, self._home.check)
         self._spool = spool
+        self._closed = False
         self._results = self.results("")
         self._ledger = Ledger(directory / DATABASE, self._home, self._disk, spool)
 
@@ -116,11 +117,15 @@ class State:
         self.close()
 
     def close(self) -> None:
-        """Write what waits, as far as the disk takes it, and give the lock back."""
+        """Write what waits, as far as the disk takes it, and give the lock back.
+
+        What threads that still run save afterwards is lost.
+        """
         if len(self._spool):
             self.flush()
         if pending := len(self._spool):
             _logger.warning("%s: %d rows and results are lost", self.directory, pending)
+        self._closed = True
         self._ledger.close()
         self._home.release()
 
@@ -203,6 +208,8 @@ class State:
 
         To be called every few seconds; it costs next to nothing when all is well.
         """
+        if self._closed:
+            return
         self._ledger.flush()
         self._results.flush()
 

@@ -281,6 +281,18 @@ def test_files_that_no_daemon_wrote_get_no_row(directory: Path):
         assert state.runs() == []
 
 
+def test_a_run_that_is_saved_after_it_was_read_back_has_one_row(directory: Path):
+    with State.open(directory) as state:
+        path = state.results("nightly").save_document(result())
+
+    with State.open(directory) as state:
+        (recovered,) = state.runs()
+        saved = state.save_run(run_row(path=path))
+
+        assert recovered.path == path
+        assert state.runs() == [saved]
+
+
 def test_more_results_than_one_call_reads_are_read_back_newest_first(directory: Path):
     with State.open(directory) as state:
         for second in range(250):
@@ -318,6 +330,23 @@ def test_what_a_killed_daemon_left_half_written_is_removed_and_nothing_else(dire
     assert [path for path in others if not path.exists()] == []
 
 
+def test_a_daemon_that_is_killed_at_any_moment_loses_nothing_finished(directory: Path):
+    script = Path(__file__).with_name("killed_writer.py")
+    kills, seed = 80, 1
+
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", script, directory, str(kills), str(seed)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    saw = json.loads(ran.stdout)
+    assert saw["windows"] >= saw["results"] > kills / 2  # it did get to write,
+    assert saw["recovered"] >= 1  # and was killed where it hurts
+
+
 def test_a_second_daemon_is_refused_and_told_whom_to_end(directory: Path):
     with State.open(directory), pytest.raises(ConfigError) as refusal:
         State.open(directory)
@@ -346,6 +375,18 @@ def test_the_lock_of_a_process_that_was_killed_does_not_block(directory: Path):
     State.open(directory).close()
 
     assert (directory / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_after_the_end_the_directory_is_left_to_the_next_daemon(directory: Path):
+    with State.open(directory) as state:
+        pass
+
+    state.flush()
+    state.save_window(window_row())
+    state.close()
+
+    with State.open(directory) as state:
+        assert state.windows("soak") == []
 
 
 def test_a_directory_that_cannot_be_made_or_locked_is_refused(tmp_path: Path):
