@@ -98,6 +98,20 @@ def starts_full(disk: Path) -> None:
         check_all(state, runs)
 
 
+def pruned(disk: Path) -> None:
+    """On a disk that is full to the last byte old results are deleted, and that makes room."""
+    with State.open(disk / "state") as state:
+        runs = [save_run(state, number) for number in range(8)]
+        fill(disk)
+        for number in range(WINDOWS):
+            state.save_window(window(number))
+        assert FULL in state.health().problem, state.health()
+        state.prune(100.0, {"soak": None}, 10.0, None)
+        state.flush()
+        state.prune(100.0, {"soak": None}, 10.0, None)
+        check_all(state, runs[-1:])
+
+
 def mount(*arguments: str | Path) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
@@ -138,6 +152,7 @@ if __name__ == "__main__":
     scenarios: dict[str, Callable[[Path], None]] = {
         "fills": fills,
         "starts_full": starts_full,
+        "pruned": pruned,
         "turns_read_only": turns_read_only,
         "is_read_only": is_read_only,
     }

@@ -438,7 +438,9 @@ def small_disk(tmp_path: Path) -> Path:
     return where
 
 
-@pytest.mark.parametrize("scenario", ["fills", "starts_full", "turns_read_only", "is_read_only"])
+@pytest.mark.parametrize(
+    "scenario", ["fills", "starts_full", "pruned", "turns_read_only", "is_read_only"]
+)
 def test_a_real_small_disk(small_disk: Path, scenario: str):
     script = Path(__file__).with_name("small_disk.py")
 
