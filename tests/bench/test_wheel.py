@@ -1,5 +1,6 @@
 """The built wheel, installed elsewhere, has the standard suite inside and runs it."""
 
+import ast
 import json
 import os
 import subprocess
@@ -64,6 +65,16 @@ def test_the_standard_suite_is_found_inside_the_installed_package(
         path.name for path in suite.iterdir()
     }
     assert "write_throughput" in json.dumps(listed)
+
+
+def test_the_status_page_is_inside_the_installed_package(installed: Path, tmp_path: Path) -> None:
+    code = "from agentmem_observe.daemon.page import *; print([r.path for r in page_routes()])"
+
+    served = call(installed / "bin" / "python", "-P", "-c", code, cwd=tmp_path)
+
+    files = (ROOT / "agentmem_observe" / "daemon" / "page").iterdir()
+    wanted = {f"/page/{file.name}" for file in files if file.suffix in (".css", ".js", ".svg")}
+    assert {"/", "/page/page.js"} <= wanted | {"/"} <= set(ast.literal_eval(served))
 
 
 def test_an_installed_package_runs_a_benchmark_from_any_directory(
