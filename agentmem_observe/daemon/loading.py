@@ -22,7 +22,7 @@ from agentmem_observe.bench.discover import (
     standard_suite,
 )
 from agentmem_observe.config import BenchmarkConfig, check_params
-from agentmem_observe.daemon.references import fill_references
+from agentmem_observe.daemon.references import fill_references, hide_references
 from agentmem_observe.daemon.schedule import Cron, Every, Once, Schedule
 from agentmem_observe.daemon.settings import (
     BenchmarkJob,
@@ -44,7 +44,7 @@ from agentmem_observe.errors import AgentMemObserveError, ConfigError
 from agentmem_observe.fields import Wording, keys, problems
 from agentmem_observe.files import read_toml
 from agentmem_observe.profiles import profile_config
-from agentmem_observe.targets.credentials import Credentials, redact, redact_within
+from agentmem_observe.targets.credentials import redact, redact_within
 from agentmem_observe.targets.registry import check_scheme, parse_spec
 from agentmem_observe.units import format_period
 
@@ -271,8 +271,8 @@ class _Loading:
         try:
             check_scheme(parse_spec(target, Path()))
         except AgentMemObserveError as error:
-            said = Credentials(target).hidden_in(str(error))
-            self._say(path, said.replace(repr(redact(target)), repr(redact(written))))
+            said = str(error).replace(repr(redact(target)), repr(redact(written)))
+            self._say(path, hide_references(said, written, self._environment))
         return target
 
     def _schedule(
@@ -314,7 +314,7 @@ class _Loading:
                 check_parameters(chosen, [name])
         for category in sorted({benchmark.category for benchmark in chosen}):
             with self._refused(f"{path}.params"):
-                check_params(category, job.params)
+                check_params(category, _shown(job.params))
 
     # Problems
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 _REFERENCE = re.compile(r"\$\{([^}]*)(\}?)")
+_SHORT = 4  # All text is full of what is shorter.
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -47,6 +48,26 @@ def fill_references(text: str, environment: Mapping[str, str]) -> str:
         + question_mark
         + _REFERENCE.sub(encoded, options)
     )
+
+
+def hide_references(text: str, written: str, environment: Mapping[str, str]) -> str:
+    """Return a text about a target with names in place of the values that were filled in.
+
+    Args:
+        text: Whatever is said of it.
+        written: The target's name as it is written.
+        environment: Where the variables are.
+
+    Examples:
+        >>> hide_references("no target 'hunter2'", "${SCHEME}://h", {"SCHEME": "hunter2"})
+        "no target '${SCHEME}'"
+    """
+    names = {found[1] for found in _REFERENCE.finditer(written)}
+    for name in sorted(names, key=lambda name: len(environment[name]), reverse=True):
+        for value in (environment[name], quote(environment[name], safe="")):
+            if len(value) >= _SHORT:
+                text = text.replace(value, f"${{{name}}}")
+    return text
 
 
 def _problem(found: re.Match[str], environment: Mapping[str, str]) -> str:

@@ -164,6 +164,17 @@ def test_a_last_run_in_the_future_delays_an_interval_by_no_more_than_itself():
     assert ticker.wait_seconds() == 600
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_time_that_its_jitter_still_delays_has_not_passed(seed):
+    now = FakeNow()
+    ticker = ticker_of(Every(100, 50), now, seed=seed)
+
+    now.pass_by(1000)
+
+    assert ticker.skip() == 10  # at 0, 100, ... 900; the one at 1000 is due later
+    assert 0 < ticker.wait_seconds() <= 50
+
+
 def test_months_of_missed_seconds_are_counted_at_once():
     now = FakeNow()
     ticker = ticker_of(Every(1), now)
@@ -295,6 +306,16 @@ def test_what_has_come_due_stays_due_when_the_clock_is_set_back():
     assert ticker.next_due_at == NOON + HOUR
     assert ticker.take() == 0
     assert ticker.next_due_at == NOON + 2 * HOUR
+
+
+def test_what_was_due_at_the_start_stays_due_when_the_clock_is_set_back_at_once():
+    now = FakeNow()
+    ticker = ticker_of(Cron("0 * * * *", zone=UTC), now, last_run_at=NOON - 2 * HOUR)
+
+    now.set_by(-1.5 * HOUR)
+
+    assert ticker.wait_seconds() == 0
+    assert ticker.take() == 1
 
 
 def test_a_clock_set_forth_has_missed_what_it_jumped_over():

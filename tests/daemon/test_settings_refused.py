@@ -270,15 +270,17 @@ SECRET = "s3cret/pa?ss@wo:rd"
         "${SECRET}",
         "reddis://${SECRET}",
         "${SECRET}://127.0.0.1",
+        "${SCHEME}://127.0.0.1",
+        "${SCHEME}",
         "redis://127.0.0.1?token=${SECRET}&token=${SECRET}",
     ],
 )
 def test_no_secret_is_in_what_is_refused(target, tmp_path):
     text = f"[jobs.one]\nsoak = true\ntarget = {json.dumps(target)}\n"
 
-    said = refused(tmp_path, text, {"SECRET": SECRET})
+    said = refused(tmp_path, text, {"SECRET": SECRET, "SCHEME": "hunter2"})
 
-    for part in ("s3cret", "pa?ss", "wo:rd", "s3cret%2F"):
+    for part in ("hunter2", "s3cret", "pa?ss", "wo:rd", "s3cret%2F"):
         assert part not in said
 
 
@@ -294,3 +296,24 @@ def test_a_target_in_the_wrong_place_does_not_show_its_secret(key, value, tmp_pa
 
     assert f"jobs.one.{key}" in said
     assert "hunter2" not in said
+
+
+def test_parameters_do_not_show_a_secret_either(tmp_path):
+    said = refused(
+        tmp_path,
+        '[jobs.one]\ncategory = "storage"\nonce = true\n'
+        'params = {batch_sizes = "redis://:averylongpassword@127.0.0.1:6379/0"}\n',
+    )
+
+    assert "expected a list" in said
+    assert "ave" not in said
+
+
+def test_what_stands_in_a_configuration_is_shown_without_secrets(tmp_path):
+    (tmp_path / "sizes.json").write_text('{"storage": {"tiers": "redis://:hunter2@h/0"}}')
+
+    said = refused(
+        tmp_path, '[jobs.one]\ncategory = "storage"\nonce = true\nconfig = "sizes.json"\n'
+    )
+
+    assert "storage.tiers: expected a list, got 'redis://***@h/0'" in said
