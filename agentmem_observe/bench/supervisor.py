@@ -37,6 +37,7 @@ from agentmem_observe.telemetry.spans import RunTrace, Traces
 from agentmem_observe.units import format_seconds
 
 _POLL_SECONDS = 0.2
+_LONGEST_LOOK_SECONDS = 1.0  # from one look at a worker to the next, unless we were stopped
 _SAMPLE_EVERY_SECONDS = {False: 0.2, True: 1.0}  # the seeds' interval; in turns, for months
 _FAREWELL_SECONDS = 5.0
 _LOG_TAIL_BYTES = 4_000
@@ -124,10 +125,15 @@ class WorkerRun:
 
 
 class _Watchdog:
-    """Knows when a run must be ended."""
+    """Knows when a run must be ended.
+
+    Time in which this process was stopped itself, or had no CPU, is not held against the worker:
+    what it said meanwhile has not been read yet.
+    """
 
     def __init__(self, limits: Limits, stop: threading.Event) -> None:
         self._limits, self._stop = limits, stop
+        self._looked_at = time.monotonic()
         self.begin()
         self.hear()
 
@@ -146,6 +152,10 @@ class _Watchdog:
     def reached(self) -> Finished | None:
         """Return how the run must end now, or None."""
         now, limits = time.monotonic(), self._limits
+        unseen = max(0.0, now - self._looked_at - _LONGEST_LOOK_SECONDS)
+        self._looked_at = now
+        self._deadline += unseen
+        self._heard_at += unseen
         if self._stop.is_set():
             return _failed("interrupted", "interrupted")
         if now >= self._deadline:
