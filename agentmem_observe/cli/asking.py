@@ -118,6 +118,7 @@ def _troubles(status: dict[str, Any]) -> list[str]:
         troubles.append(f"settings refused, older ones are in force: {problem}")
     if not status["disk"]["writable"]:
         troubles.append(f"disk: {status['disk']['problem']}")
+    troubles += status["disk"]["warnings"]
     for job in status["jobs"]:
         if job["problem"]:
             troubles.append(f"{job['name']}: {job['problem']}")

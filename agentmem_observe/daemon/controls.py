@@ -194,7 +194,7 @@ class DiskView(TypedDict):
     """Whether what is found can be kept.
 
     ``pending`` results wait in memory for the disk, ``lost`` ones did not fit there; ``bytes`` is
-    what the state directory holds.
+    what the state directory holds. ``warnings`` are what was found damaged, and what became of it.
     """
 
     writable: bool
@@ -202,6 +202,7 @@ class DiskView(TypedDict):
     pending: int
     lost: int
     bytes: int
+    warnings: list[str]
 
 
 class ProcessView(TypedDict):

@@ -159,18 +159,14 @@ class JobLoop(ABC):
         except (AgentMemObserveError, OSError) as error:
             # Before a worker was there to fail: no temporary directory, no process.
             reason = Credentials(self.job.target).hidden_in(str(error))
-            told.rows.append(
-                self._failed_row(
-                    benchmarks[min(len(told.rows), len(benchmarks) - 1)], told.began, reason
-                )
-            )
+            failed = benchmarks[min(len(told.rows), len(benchmarks) - 1)]
+            told.rows.append(self.keep(self._failed_row(failed, told.began, reason)))
         finally:
             self._runner = None
-        for row in told.rows:
-            self._keep(row)
         return told.rows
 
-    def _keep(self, row: RunRow) -> None:
+    def keep(self, row: RunRow) -> RunRow:
+        """Keep a run that has ended, and return its row with its id."""
         row = self.services.state.save_run(row)
         self.standing.ended(run_view(row))
         failed = row.status == "failed"
@@ -183,6 +179,7 @@ class JobLoop(ABC):
             status=row.status,
             cause=row.cause,
         )
+        return row
 
     def _failed_row(self, benchmark: Benchmark, began: float, reason: str) -> RunRow:
         return RunRow(
@@ -261,7 +258,9 @@ class _Told(Observer):
         row = run_of_result({**result, "metadata": metadata}, path)
         assert row is not None  # it is of a job
         figures = row.figures | headline(self._watcher.total)
-        self.rows.append(replace(row, started_at=self.began, figures=figures))
+        # At once: the next benchmark may take hours, and a kill as long.
+        row = self._loop.keep(replace(row, started_at=self.began, figures=figures))
+        self.rows.append(row)
 
 
 def headline(measured: Aggregate) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class Daemon(Controls):
                 "pending": disk.pending,
                 "lost": disk.lost,
                 "bytes": disk.bytes,
+                "warnings": list(disk.warnings),
             },
             "process": {
                 "rss_bytes": psutil.Process().memory_info().rss,

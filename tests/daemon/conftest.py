@@ -106,7 +106,14 @@ def status(*jobs: JobView, **changes: Any) -> Status:
         "started_at": NOW - 86_460.0,
         "now": NOW,
         "settings": {"file": "daemon.toml", "loaded_at": NOW - 86_460.0, "problem": ""},
-        "disk": {"writable": True, "problem": "", "pending": 0, "lost": 0, "bytes": 18_350_080},
+        "disk": {
+            "writable": True,
+            "problem": "",
+            "pending": 0,
+            "lost": 0,
+            "bytes": 18_350_080,
+            "warnings": [],
+        },
         "process": {"rss_bytes": 62_914_560, "cpu_ratio": 0.0031},
         "jobs": list(jobs),
     }

@@ -169,6 +169,7 @@ def everything(make, now: float) -> Any:
             "pending": 3,
             "lost": 0,
             "bytes": 2_104_000_000,
+            "warnings": ["state.sqlite was damaged and moved aside"],
         },
     )
 

@@ -61,6 +61,7 @@ function* ofTheDisk(disk) {
   const detail = [disk.problem, kept].filter(Boolean).join("; ");
   if (!disk.writable) yield finding("bad", "", "Results cannot be written", detail);
   else if (disk.pending) yield finding("warn", "", "Results wait for the disk", detail);
+  for (const warning of disk.warnings) yield finding("warn", "", "Something kept was damaged", warning);
   if (disk.lost) {
     yield finding("bad", "", `${count(disk.lost, "result")} lost`, "memory did not hold what the disk refused");
   }
