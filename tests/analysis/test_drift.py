@@ -98,6 +98,16 @@ def test_a_wave_over_the_day_is_no_drift_once_a_day_was_seen() -> None:
     assert verdicts == {"none"}
 
 
+def test_a_half_hour_is_judged_when_it_is_over() -> None:
+    windows = soak(40.4, step(9.0, begin=40))
+    over = [window for window in windows if window.at_seconds <= 40 * HOUR - 300]
+
+    meanwhile = judge_drift(windows)
+
+    assert meanwhile.ratio == pytest.approx(judge_drift(over).ratio, rel=0.01)
+    assert max(meanwhile.interval or (9,)) < 2
+
+
 def test_on_the_first_day_a_wave_is_unknown_rather_than_drift() -> None:
     verdict = judge_drift(soak(9, waves(0.12)))
 
@@ -114,7 +124,9 @@ def test_the_warm_up_is_left_out() -> None:
 
     verdict = judge_drift(cold)
 
+    low, _ = verdict.interval or (0.0, 0.0)
     assert verdict.verdict == "none"
+    assert low > 0.9
     assert verdict.ratio == pytest.approx(1.0, rel=0.02)
 
 

@@ -109,6 +109,12 @@ def test_a_cache_that_fills_with_random_keys_is_never_called_a_leak(share: float
     assert verdicts[-1] == "none"
 
 
+def test_growth_in_fits_and_starts_is_no_leak() -> None:
+    paces = np.where(np.arange(50) // 6 % 2, 30.0, 3.0)
+
+    assert "leak" not in looks(soak(jitter(50, spread=0) + np.cumsum(paces)))
+
+
 def test_steps_that_happen_once_are_no_leaks() -> None:
     steps = 700.0 * (np.arange(150) >= 40) + 9_000.0 * (np.arange(150) >= 90)
 
