@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentmem_observe.daemon.address import announced
-from agentmem_observe.daemon.loading import load_settings
+from agentmem_observe.daemon.loading import state_directory
 from agentmem_observe.daemon.token import VARIABLE, read_token
 from agentmem_observe.errors import UsageError
 from agentmem_observe.targets.credentials import redact_within
@@ -73,9 +73,9 @@ def run_now(whom: Whom, *, job: str) -> int:
 
 
 def _ask(method: str, path: str, whom: Whom) -> requests.Response:
-    settings = load_settings(whom.config_file, os.environ, state_dir=whom.state_dir)
-    base = whom.url or announced(settings.state_dir)
-    token = read_token(settings.state_dir, os.environ)
+    directory = state_directory(whom.config_file, os.environ, whom.state_dir)
+    base = whom.url or announced(directory)
+    token = read_token(directory, os.environ)
     try:
         answer = requests.request(
             method,

@@ -40,6 +40,7 @@ class Log:
         self.current_span: Callable[[], tuple[str, str] | None] = no_span
         self._handler: logging.Handler | None = None
         self._hidden: list[Credentials] = []
+        self._known: set[str] = set()
 
     @property
     def is_json(self) -> bool:
@@ -62,7 +63,9 @@ class Log:
         Args:
             target: Its spec.
         """
-        self._hidden.append(Credentials(target))
+        if target not in self._known:  # settings are read again and again
+            self._known.add(target)
+            self._hidden.append(Credentials(target))
 
     def close(self) -> None:
         """Leave logging as it was found."""

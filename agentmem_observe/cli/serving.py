@@ -4,7 +4,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -17,6 +16,7 @@ from agentmem_observe.daemon.api import daemon_app
 from agentmem_observe.daemon.loading import load_settings
 from agentmem_observe.daemon.loop import Services
 from agentmem_observe.daemon.service import Daemon
+from agentmem_observe.daemon.settings import Settings
 from agentmem_observe.daemon.state import State
 from agentmem_observe.daemon.token import make_token
 from agentmem_observe.daemon.web.server import WebOptions, WebServer
@@ -42,24 +42,27 @@ def serve(
     Raises:
         AgentMemObserveError: If it cannot start.
     """
-    load = partial(
-        load_settings,
-        config_file,
-        os.environ,
-        state_dir=state_dir,
-        listen=listen,
-        web_config_file=web_config_file,
-        insecure=insecure,
-    )
+    log = log_of()
+
+    def load() -> Settings:
+        settings = load_settings(
+            config_file,
+            os.environ,
+            state_dir=state_dir,
+            listen=listen,
+            web_config_file=web_config_file,
+            insecure=insecure,
+        )
+        for job in settings.jobs:
+            log.hide(job.target)
+        return settings
+
     settings = load()
     if check_config:
         jobs = ", ".join(job.name for job in settings.jobs)
         click.echo(f"{config_file or 'defaults'}: good; jobs: {jobs or 'none'}")
         return 0
     registry = MetricRegistry()
-    log = log_of()
-    for job in settings.jobs:
-        log.hide(job.target)
     with (
         State.open(settings.state_dir) as state,
         exporting("daemon", Destinations(otlp_file=otlp_file), registry) as exports,

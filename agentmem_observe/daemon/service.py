@@ -183,7 +183,7 @@ class Daemon(Controls):
                 self._wake.wait(_TICK_SECONDS)
                 self._wake.clear()
         finally:
-            self._notifier.stopping()
+            self._notifier.stopping(self._settings.shutdown_seconds + _FAREWELL_SECONDS)
             self._end_all()
             self._services.state.flush()
 
