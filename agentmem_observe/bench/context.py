@@ -126,8 +126,14 @@ class Bench:
                 yield target
                 if self._observe is not None:
                     report_holdings(target, self._observe)
-            finally:
-                target.close()
+            except BaseException:
+                # What went wrong first counts; a server that is gone cannot be tidied up either.
+                try:
+                    target.close()
+                except Exception as error:  # of a stranger's code, whatever it is
+                    self.warn(f"closing the target failed too: {type(error).__name__}: {error}")
+                raise
+            target.close()
 
     def records(
         self, count: int, complexity: int = 1, tier: str = "", *, per_agent: int | None = None

@@ -61,6 +61,21 @@ def test_a_target_is_closed_even_when_the_benchmark_fails(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_target_that_cannot_be_closed_either_does_not_hide_what_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(self: FakeTarget) -> None:
+        raise OSError("gone")
+
+    monkeypatch.setattr(FakeTarget, "close", close)
+    bench = a_bench(tmp_path)
+
+    with pytest.raises(ValueError, match="no"), bench.target():
+        raise ValueError("no")
+
+    assert bench.warnings == ["closing the target failed too: OSError: gone"]
+
+
 def test_records_are_those_of_the_seed(tmp_path: Path) -> None:
     def states(seed: int) -> list[Any]:
         return [record.state for record in a_bench(tmp_path, seed=seed).generate(5, 2)]
