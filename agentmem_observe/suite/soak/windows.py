@@ -57,12 +57,13 @@ class Soak:
             for number, record in enumerate(bench.records(records))
         ]
         bench.phase("storing what is read later")
-        bench.fill(target, self._records)
+        self._fill()
         self._script = load.script(target, self._records)
         cycled = [replace(r, record_id=f"cycle_{r.step}") for r in self._records[:_CYCLE_RECORDS]]
         self._cycled: Sequence[Record] = ()
         if is_in_process(target) and Capability.DELETE in capabilities:
             self._cycled, _ = as_many_as_fit(target, cycled, _CYCLE_SHARE * load.seconds)
+        self._may_lack_records = False
         self._windows = self._operations = 0
         bench.phase(f"{load.rate:g} operations a second")
 
@@ -70,9 +71,11 @@ class Soak:
         """Send one window's load and return what is known of it.
 
         Raises:
-            TargetError: If not one of its operations succeeded: whoever runs us should wait
-                before trying again.
+            TargetError: If not one of its operations succeeded, or what it lacks cannot be
+                stored: whoever runs us should wait before trying again.
         """
+        if self._may_lack_records:
+            self._fill()
         started_at, began = time.time(), time.perf_counter()
         arrivals = _CutShort(self._load.arrivals, self._bench.turns)
         with Usage(server_probe(self._target) or _nothing, _SERVER_EVERY_SECONDS) as server:
@@ -84,9 +87,9 @@ class Soak:
                 f"none of {measured.load.operations:,} operations in a window succeeded "
                 f"({_outcomes(measured)}); see that the target is up"
             )
-        if measured.ok < measured.load.operations:
-            # A target that was away may have come back with nothing in it.
-            self._bench.fill(self._target, self._records)
+        # A target that was away may have come back with nothing in it; if it is still away, the
+        # window that saw it go is told of first.
+        self._may_lack_records = measured.ok < measured.load.operations
         blocks = self._cycle()
         self._windows += 1
         self._operations += measured.load.operations
@@ -110,6 +113,15 @@ class Soak:
     def figures(self) -> dict[str, Any]:
         """Return what is worth keeping of the whole soak."""
         return {"windows": self._windows, "operations": self._operations}
+
+    def _fill(self) -> None:
+        try:
+            self._bench.fill(self._target, self._records)
+        except Exception as error:  # of a stranger's code, whatever it is
+            raise TargetError(
+                f"the records to be read cannot be stored: {type(error).__name__}: {error}; see "
+                "that the target is up"
+            ) from error
 
     def _cycle(self) -> int | None:
         """Return the blocks that are allocated after a cycle; None where that says nothing."""

@@ -276,6 +276,13 @@ class Daemon:
         )
         return self.windows(name)
 
+    def moments(self, count: int) -> Iterator[int]:
+        """Yield so many times, a tenth of a second apart."""
+        pause = threading.Event()
+        for number in range(count):
+            yield number
+            pause.wait(_LOOK_EVERY_SECONDS)
+
     def _explain(self) -> str:
         log = self.log_file.read_text().splitlines() if self.log_file.exists() else []
         try:

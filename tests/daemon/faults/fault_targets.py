@@ -18,7 +18,7 @@ class _WithCache(FakeTarget):
 
     def store(self, record: Record) -> str:
         if time.monotonic() < self._opened_at + FILLS_FOR_SECONDS:
-            self._cache.append(b"\xff" * 64)
+            self._cache.append(bytes(64))  # a literal would be one for all
         return super().store(record)
 
 

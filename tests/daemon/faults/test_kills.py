@@ -1,0 +1,57 @@
+"""SIGKILL of the daemon, at any moment: at the most the window in flight is lost."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+KILLS = 8
+LONGEST_LIFE = 25  # moments
+EVERY_SECONDS = 3600.0
+
+
+@pytest.fixture
+def settings(soak: Callable[..., str], benchmark: Callable[..., str]) -> str:
+    return soak() + benchmark(every="1s") + benchmark("hourly", every=EVERY_SECONDS)
+
+
+def test_nothing_that_was_shown_is_lost_whenever_the_daemon_is_killed(
+    new_daemon: Callable[..., Any], settings: str
+) -> None:
+    chance = random.Random(7)
+    daemon = new_daemon(settings)
+    windows: dict[tuple[str, int], Any] = {}
+    runs: dict[int, Any] = {}
+    due_at = set()
+
+    for _ in range(KILLS):
+        daemon.start()
+        for _ in daemon.moments(chance.randint(0, LONGEST_LIFE)):
+            _look(daemon, windows, runs)
+        due_at.add(round(daemon.job("hourly")["next_due_at"]))
+        daemon.kill()
+        daemon.no_process_is_left()
+    daemon.start()
+    kept_windows, kept_runs = dict(windows), dict(runs)
+    _look(daemon, kept_windows, kept_runs)
+
+    shown = {_key(window): window for window in daemon.windows("steady")}
+    assert windows.items() <= shown.items()
+    assert runs.items() <= {run["id"]: run for run in daemon.runs()}.items()
+    assert all(daemon.json(f"runs/{run}")["result"] for run in runs)
+    assert len(daemon.runs("hourly")) == 1, "it ran again after a start"
+    assert max(due_at) - min(due_at) <= 1
+    assert windows
+    assert len({run["job"] for run in runs.values()}) >= 2
+    assert daemon.status()["disk"]["problem"] == ""
+    assert daemon.stop() == 0
+
+
+def _look(daemon: Any, windows: dict[Any, Any], runs: dict[int, Any]) -> None:
+    windows |= {_key(window): window for window in daemon.windows("steady")}
+    runs |= {run["id"]: run for run in daemon.runs()}
+
+
+def _key(window: dict[str, Any]) -> tuple[str, int]:
+    return window["soak"], window["number"]
