@@ -56,6 +56,11 @@ _LEAST_SHARE = 0.6
 _LEAST_KEPT_SHARE = 0.9
 """Of the rise in the first half, what the second half must keep; else it slows down."""
 
+_SOME_KEPT_SHARE = 0.5
+_MOST_RISES = 7
+"""Of the nine, and what the second half must keep, to suspect a leak that noise hides: a weak one
+would be called and called off from window to window."""
+
 _LONGER = 1.25
 """Each span that is judged is so much longer than the one before."""
 
@@ -123,6 +128,7 @@ class Tail:
         per_operation: Median growth, blocks per operation, one figure per soak.
         stored_per_operation: Growth of the stored bytes, bytes per operation.
         grows: Whether growth is steady, does not slow down, and is more than the data's.
+        mostly: Whether it would but for a few stretches, or slows down somewhat.
         follows_data: Whether it would grow but for the stored bytes.
     """
 
@@ -131,6 +137,7 @@ class Tail:
     per_operation: Floats
     stored_per_operation: Floats
     grows: Bools
+    mostly: Bools
     follows_data: Bools
 
 
@@ -298,10 +305,11 @@ def _tail(counts: Counts, each: int) -> Tail:
     peak = np.full_like(typical, -np.inf)
     if earlier.shape[1] >= _EARLIER_PEAKS:
         peak = np.partition(earlier, -_EARLIER_PEAKS, axis=1)[:, -_EARLIER_PEAKS]
+    new: Bools = level[:, -1] > peak
     steady: Bools = (
         (rises >= _LEAST_SHARE * typical[:, None]).all(axis=1)
         & (second >= _LEAST_KEPT_SHARE * first)
-        & (level[:, -1] > peak)
+        & new
     )
     stored = np.zeros_like(typical)
     if counts.stored_bytes is not None:
@@ -315,6 +323,9 @@ def _tail(counts: Counts, each: int) -> Tail:
         per_operation=typical,
         stored_per_operation=stored,
         grows=steady & (least - explained >= FEWEST_BLOCKS_PER_OPERATION),
+        mostly=new
+        & (second >= _SOME_KEPT_SHARE * first)
+        & ((rises - explained[:, None] >= FEWEST_BLOCKS_PER_OPERATION).sum(axis=1) >= _MOST_RISES),
         follows_data=steady
         & (least >= FEWEST_BLOCKS_PER_OPERATION)
         & (least - explained < FEWEST_BLOCKS_PER_OPERATION),
@@ -347,6 +358,7 @@ def _judge_blocks(
     looks = tails(counts, least_windows)
     leaks = [tail for tail in looks if is_leak(tail, least_windows)[0]]
     growing = [tail for tail in looks if tail.grows[0]]
+    leaning = [tail for tail in looks if tail.mostly[0] and tail.windows >= least_windows]
     if leaks:
         reason = (
             f"{_figures(leaks[-1])}, and do not slow down; look for what holds them with "
@@ -360,6 +372,12 @@ def _judge_blocks(
             f"{FEWEST_OPERATIONS:,} operations); a cache that fills looks the same, soak longer"
         )
         return _with_slope(windows, growing[-1], LeakVerdict("suspected", reasons=(reason,)))
+    if leaning:
+        reason = (
+            f"{_figures(leaning[-1], 'most tenths')}, but not in all alike, or ever more slowly: "
+            "noise hides a weak leak, and a cache that fills looks the same; soak longer"
+        )
+        return _with_slope(windows, leaning[-1], LeakVerdict("suspected", reasons=(reason,)))
     have, need = len(counts.operations), _needed(least_windows)
     if have < need:
         return LeakVerdict(
@@ -388,10 +406,10 @@ def _needed(least_windows: int) -> int:
     return STRETCHES * _each(least_windows) + WARM_UP_CYCLES
 
 
-def _figures(tail: Tail) -> str:
+def _figures(tail: Tail, where: str = "each tenth") -> str:
     return (
         f"blocks grow by {tail.per_operation[0] * 1000:.3g} per 1,000 operations (limit "
-        f"{FEWEST_BLOCKS_PER_OPERATION * 1000:g}), in each tenth of the newest {tail.windows} "
+        f"{FEWEST_BLOCKS_PER_OPERATION * 1000:g}), in {where} of the newest {tail.windows} "
         f"windows ({tail.operations:,.0f} operations)"
     )
 

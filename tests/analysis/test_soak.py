@@ -81,6 +81,13 @@ def test_one_object_in_a_thousand_operations_is_found_under_jitter_of_tens_of_bl
     assert "tracemalloc" in verdict.reasons[0]
 
 
+def test_a_weak_leak_under_noise_is_suspected_at_least_once_it_was_called() -> None:
+    verdicts = looks(soak(jitter(220, spread=4) + 0.5 * np.arange(220), operations=[500] * 220))
+
+    first = verdicts.index("leak")
+    assert set(verdicts[first:]) == {"leak", "suspected"}
+
+
 def test_jitter_alone_is_no_leak_at_any_look() -> None:
     verdicts = looks(soak(jitter(300, spread=30)))
 
