@@ -1,12 +1,17 @@
 """The web configuration: what it says is used, what is wrong in it is said, all at once."""
 
+import shutil
+from pathlib import Path
+
 import bcrypt
 import pytest
 
-from agentmem_observe.daemon.web.limits import Rate
+from agentmem_observe.daemon.web.limits import Limits, Rate
 from agentmem_observe.daemon.web.web_config import WebConfig, load_web_config
 from agentmem_observe.errors import ConfigError
 
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "deploy" / "web.yml"
 HASH = "$2y$10$mDwo.lAisC94iLAyP81MCesa29IzH37oigHC/42V2pdJlUprsJPze"
 TLS = "cert_file: server.crt, key_file: server.key"
 
@@ -217,3 +222,31 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
 
 def test_without_a_file_nothing_is_wanted():
     assert WebConfig().tls is None
+
+
+def test_the_example_works_once_there_is_a_certificate(tmp_path, certificates):
+    file = shutil.copy(EXAMPLE, tmp_path)
+
+    config = load_web_config(Path(file))
+
+    assert config.tls is not None
+    assert list(config.users) == ["prometheus"]
+
+
+def test_the_page_names_each_limit_as_it_is():
+    page = (ROOT / "docs" / "security.md").read_text()
+    limits = Limits()
+
+    for words in (
+        f"| {limits.connections}; {limits.connections_per_client} of one address",
+        f"| {limits.header_bytes // 1024} KiB, {limits.header_count} of them",
+        f"all within {limits.headers_seconds} s",
+        f"| {limits.body_bytes // 1024} KiB within {limits.body_seconds} s",
+        f"| TLS handshake | {limits.handshake_seconds} s",
+        f"| taken within {limits.answer_seconds} s",
+        f"| rest between requests | {limits.idle_seconds} s",
+        f"| {limits.requests.per_second} a second, {limits.requests.burst} at once",
+        f"| one in {1 / limits.failures.per_second:.0f} s, {limits.failures.burst} at once",
+        f"{limits.all_failures.per_second} a second, {limits.all_failures.burst} at once |",
+    ):
+        assert words in page
