@@ -153,6 +153,7 @@ class BoundedProtocol(H11Protocol):
         """Say that it is not HTTP, unless something else was said already."""
         self._door.count_malformed()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._dismiss()
             super().send_400_response(msg)
         else:
             self._raw.abort()
@@ -214,11 +215,18 @@ class BoundedProtocol(H11Protocol):
         self._door.count_cut(phase)
         begun = phase == "body" or (phase == "headers" and self.conn.trailing_data[0])
         if begun and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._dismiss()
             self.transport.write(_TOO_SLOW)
             self.transport.close()
             self._expect("answer")
         else:
             self._raw.abort()
+
+    def _dismiss(self) -> None:
+        # The request that the application may be at has its answer: another would be an error.
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def _untaken(self) -> int:
         encrypted = 0 if self.transport is self._raw else self.transport.get_write_buffer_size()

@@ -44,6 +44,11 @@ POST = (
         pytest.param(
             POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n", 400, id="chunk too long"
         ),
+        pytest.param(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
+            400,
+            id="chunk nonsense of a stranger",
+        ),
         pytest.param(GET + b"X: " + b"a" * 20_000 + b"\r\n\r\n", 431, id="long header"),
         pytest.param(GET + b"X: a\r\n" * 150 + b"\r\n", 431, id="many headers"),
         pytest.param(
