@@ -3,7 +3,7 @@
 import gc
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -174,6 +174,14 @@ class Bench:
             yield Record(
                 agent, f"state_{step}", state=state, vector=vector, step=step, tier=tier or None
             )
+
+    def turn(self, number: int) -> AbstractContextManager[None]:
+        """Return the context of a turn of work without an end.
+
+        Args:
+            number: Of the turn, from 1.
+        """
+        return self._tracing.turn(number)
 
     def expect(self, total: float) -> None:
         """Say how much work the run is, so that progress can be shown; any unit."""

@@ -183,6 +183,13 @@ class Sampling(OperationTracer):
         self._next_ns = 0
         self._unjudged: list[tuple[trace.Span, SlowOperation]] = []
 
+    def begin_anew(self, parent: Context) -> None:
+        """Forget what was sampled, and sample as many again, as parts of this."""
+        with self._lock:
+            self.seen.clear()
+            self._left = MOST_OPERATIONS
+        self.begin_loop(parent)
+
     def begin_loop(self, parent: Context) -> None:
         """Sample anew, as parts of this."""
         self.parent = parent

@@ -7,15 +7,17 @@ Everything else costs nothing: no context is attached, so that a target's own sp
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+from opentelemetry.sdk.trace.sampling import Decision, ParentBased, Sampler, SamplingResult
 from opentelemetry.trace import StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util import types
 
 from agentmem_observe import __version__
 from agentmem_observe.bench.collector import Collector
@@ -45,6 +47,31 @@ class _Provider(TracerProvider):
         """
 
 
+class _Turns(Sampler):
+    """Keeps turns, of the spans that begin a trace, if their run's own is kept; no target's."""
+
+    def __init__(self, run: trace.SpanContext) -> None:
+        self._keep = run.trace_flags.sampled
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: trace.SpanKind | None = None,
+        attributes: types.Attributes = None,
+        links: Sequence[trace.Link] | None = None,
+        trace_state: trace.TraceState | None = None,
+    ) -> SamplingResult:
+        kept = self._keep and attributes is not None and semconv.WINDOW in attributes
+        return SamplingResult(
+            Decision.RECORD_AND_SAMPLE if kept else Decision.DROP, attributes, trace_state
+        )
+
+    def get_description(self) -> str:
+        return "turns"
+
+
 class TracedRun(Untraced):
     """Makes the spans of one run; `start` builds it where it is the process's tracing."""
 
@@ -69,14 +96,15 @@ class TracedRun(Untraced):
         self._collector = Collector(Credentials(request.target).hidden_in)
         self._clock = clock
         self._anchor = Anchor(clock)
-        self.provider = _Provider(
-            ParentBased(ALWAYS_OFF), Resource.get_empty(), shutdown_on_exit=False
-        )
-        self.provider.add_span_processor(self._collector)
-        self._tracer = self.provider.get_tracer(semconv.SCOPE, __version__)
         self._run = TraceContextTextMapPropagator().extract(
             {"traceparent": request.traceparent}, Context()
         )
+        self._origin = trace.get_current_span(self._run).get_span_context()
+        self.provider = _Provider(
+            ParentBased(_Turns(self._origin)), Resource.get_empty(), shutdown_on_exit=False
+        )
+        self.provider.add_span_processor(self._collector)
+        self._tracer = self.provider.get_tracer(semconv.SCOPE, __version__)
         self._phase: trace.Span | None = None
         self._steps = 0
         self._slowest = Slowest(SLOWEST)
@@ -96,13 +124,43 @@ class TracedRun(Untraced):
         """Return the context of a loop that is about to be measured."""
         return _TracedLoop(self)
 
+    @contextmanager
+    def turn(self, number: int) -> Iterator[None]:
+        """Give a turn a trace of its own, linked with the run's: one of months is of no use.
+
+        Args:
+            number: Of the turn, from 1.
+        """
+        self.end()
+        span = self._tracer.start_span(
+            "window",
+            Context(),
+            attributes={semconv.WINDOW: number},
+            links=[trace.Link(self._origin)],
+            start_time=self._now_ns(),
+        )
+        self._run = trace.set_span_in_context(span, Context())
+        self._steps = 0
+        self._slowest = Slowest(SLOWEST)
+        self.operations.begin_anew(self._run)
+        try:
+            yield
+        finally:
+            self._write_slowest()
+            span.end(self._now_ns())
+            self.flush()
+
     def end(self) -> None:
         """Write the slowest operations, end the last phase, and send all that is left."""
+        self._write_slowest()
+        self._end_phase()
+        self.flush()
+
+    def _write_slowest(self) -> None:
         for operation in self._slowest:
             if operation.times not in self.operations.seen:
                 self._spans.write(operation)
-        self._end_phase()
-        self.flush()
+        self._slowest = Slowest(SLOWEST)
 
     def flush(self) -> None:
         """Send what there is."""

@@ -1,5 +1,7 @@
 """What a run tells its tracing, when there is none: nothing, at no cost."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 from agentmem_observe.model import ObservationBatch
 from agentmem_observe.workload.driver import OperationTracer
 
@@ -32,6 +34,14 @@ class Untraced:
     def loop(self) -> Loop:
         """Return the context of a loop that is about to be measured."""
         return Loop()
+
+    def turn(self, number: int) -> AbstractContextManager[None]:
+        """Return the context of a turn of a run without an end.
+
+        Args:
+            number: Of the turn, from 1.
+        """
+        return nullcontext()
 
     def flush(self) -> None:
         """What was measured has been reported: send what was traced of it."""

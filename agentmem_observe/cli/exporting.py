@@ -71,7 +71,8 @@ def exporting(
     """Export runs while the context is open; on leaving it, what is left is written and sent.
 
     Args:
-        command: Name of the command, for its span.
+        command: Name of the command, for its span, which runs are parts of; "" for one that goes
+            on for months: then each run has a trace of its own.
         destinations: Where to; for nothing at all nothing is imported or started.
         registry: What is exported, where somebody else shows it too.
 
@@ -148,7 +149,8 @@ def _send_otlp(
     tracing = load("agentmem_observe.telemetry.tracing:Tracing")(
         session.resource, session.span_processor, registry=registry
     )
-    stack.enter_context(tracing.command(command))
+    if command:
+        stack.enter_context(tracing.command(command))
     log_of().current_span = load("agentmem_observe.telemetry.tracing:current_span_ids")
     made: RunTracing = tracing
     return made

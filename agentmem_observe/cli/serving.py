@@ -65,7 +65,7 @@ def serve(
     registry = MetricRegistry()
     with (
         State.open(settings.state_dir) as state,
-        exporting("daemon", Destinations(otlp_file=otlp_file), registry) as exports,
+        exporting("", Destinations(otlp_file=otlp_file), registry) as exports,
     ):
         services = Services(
             RunMetrics(registry),
@@ -82,9 +82,9 @@ def serve(
             token=make_token(settings.state_dir, os.environ),
         )
         with (
+            _signals(daemon),
             WebServer(daemon_app(daemon, registry), registry, web) as server,
             announce(settings.state_dir, server.url),
-            _signals(daemon),
         ):
             log.say("serving", f"Serving {server.url}", url=server.url)
             daemon.run_until_stopped()
@@ -94,10 +94,13 @@ def serve(
 
 @contextmanager
 def _signals(daemon: Daemon) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the daemon, the second one at once; SIGHUP reads settings."""
+    """Let SIGTERM and SIGINT end the daemon, SIGHUP read the settings.
+
+    The second one waits for nothing that is under way, the third for nothing at all.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if daemon.stopping:
+        if daemon.hurrying:
             raise KeyboardInterrupt
         daemon.stop()
 

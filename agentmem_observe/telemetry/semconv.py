@@ -46,6 +46,8 @@ TIER: Final = LABELS["tier"].attribute
 OUTCOME: Final = LABELS["outcome"].attribute
 PHASE: Final = "agentmem.phase"
 """What a benchmark was doing, in its own words."""
+WINDOW: Final = "agentmem.window"
+"""Number of a soak's window, within its worker, from 1."""
 CONTENT_ERROR: Final = "agentmem.content.error"
 """Type of the exception for which a span has no contents, though they are allowed."""
 SELECTION: Final = "agentmem.selection"

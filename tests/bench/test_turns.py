@@ -10,11 +10,17 @@ import pytest
 
 from agentmem_observe import suite
 from agentmem_observe.bench.discover import Benchmark, discover
-from agentmem_observe.bench.messages import Progress, Window
+from agentmem_observe.bench.messages import Progress, Request, Window
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.supervisor import Listener, Turn
+from agentmem_observe.bench.tracing import TracedRun
+from agentmem_observe.clock import FakeClock
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.telemetry import semconv
+from agentmem_observe.telemetry.spans import Traces
+from agentmem_observe.workload.driver import DriverOptions, closed_loop
+from agentmem_observe.workload.operations import Operation, repeat
 
 SOAK = Path(suite.__path__[0]) / "soak"
 SHORT = {"rate": 100, "window_seconds": 0.2, "records": 20}
@@ -199,3 +205,42 @@ def test_a_window_in_which_nothing_succeeds_ends_the_run_as_the_targets_fault(
     assert result["metadata"]["status"] == "failed"
     assert result["metadata"]["cause"] == "target"
     assert "none of 20 operations in a window succeeded (20 empty)" in result["metadata"]["reason"]
+
+
+def test_every_window_has_a_trace_of_its_own_with_its_operations_and_a_link_to_the_run() -> None:
+    sent: list[Traces] = []
+    clock = FakeClock()
+    request = Request("", "", {}, "fake", "", 0, 0, traceparent=f"00-{'a' * 32}-{'b' * 16}-01")
+    run = TracedRun(request, sent.append, clock=clock, environ={})
+    operation = Operation("retrieve_memory", lambda number: clock.advance(0.001))
+
+    for number in (1, 2):
+        with run.turn(number), run.loop() as loop:
+            closed_loop(
+                [repeat(operation, 3)],
+                loop.saw,
+                DriverOptions(clock=clock, tracer=run.operations),
+            )
+    run.end()
+
+    spans = [span for traces in sent for span in traces.spans]
+    windows = [span for span in spans if span.name == "window"]
+    assert [span.attributes[semconv.WINDOW] for span in windows] == [1, 2]
+    assert [link.trace_id for span in windows for link in span.links] == ["a" * 32] * 2
+    traces = [span.trace_id for span in windows]
+    assert len({*traces, "a" * 32}) == 3
+    for trace_id in traces:
+        names = [span.name for span in spans if span.trace_id == trace_id]
+        assert sorted(names) == ["measure", *["retrieve_memory"] * 3, "window"]
+
+
+def test_windows_of_a_run_that_is_not_sampled_are_not_either() -> None:
+    sent: list[Traces] = []
+    request = Request("", "", {}, "fake", "", 0, 0, traceparent=f"00-{'a' * 32}-{'b' * 16}-00")
+    run = TracedRun(request, sent.append, clock=FakeClock(), environ={})
+
+    with run.turn(1):
+        pass
+    run.end()
+
+    assert [span for traces in sent for span in traces.spans] == []

@@ -78,7 +78,8 @@ class Soak:
             self._fill()
         started_at, began = time.time(), time.perf_counter()
         arrivals = _CutShort(self._load.arrivals, self._bench.turns)
-        with Usage(server_probe(self._target) or _nothing, _SERVER_EVERY_SECONDS) as server:
+        server = Usage(server_probe(self._target) or _nothing, _SERVER_EVERY_SECONDS)
+        with self._bench.turn(self._windows + 1), server:
             measured = self._bench.open_loop(self._script, arrivals, workers=self._load.workers)
         # Months of them would be a leak of our own; what they say goes out with each window.
         del self._bench.measurements[:-1]
