@@ -32,13 +32,16 @@ from agentmem_observe.bench.messages import (
 from agentmem_observe.measure.noise import NoiseProbe, noise_between
 from agentmem_observe.measure.process import ProcessProbe, ProcessSample, summarise
 from agentmem_observe.measure.recorder import Aggregate
-from agentmem_observe.measure.sampler import Sampler, Series
+from agentmem_observe.measure.sampler import DEFAULT_CAPACITY, Sampler, Series
 from agentmem_observe.telemetry.spans import RunTrace, Traces
 from agentmem_observe.units import format_seconds
 
-_POLL_SECONDS = 0.2
+# By whether it is a run in turns, which goes on for months and is to cost next to nothing.
+_POLL_SECONDS = {False: 0.2, True: 0.5}
+_SAMPLE_EVERY_SECONDS = {False: 0.2, True: 1.0}  # 0.2 is the seeds' interval
+_SAMPLES_KEPT = {False: DEFAULT_CAPACITY, True: 256}
+
 _LONGEST_LOOK_SECONDS = 1.0  # from one look at a worker to the next, unless we were stopped
-_SAMPLE_EVERY_SECONDS = {False: 0.2, True: 1.0}  # the seeds' interval; in turns, for months
 _FAREWELL_SECONDS = 5.0
 _LOG_TAIL_BYTES = 4_000
 _SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # some have none
@@ -69,7 +72,7 @@ class Listener:
     """Is told what is seen of one run while it goes on. This one takes no notice."""
 
     def progressed(self, progress: Progress) -> None:
-        """The worker has come this far; called several times a second, from the run's thread."""
+        """The worker has come this far; called from the run's thread, a few times a second."""
 
     def measured(self, delta: Aggregate) -> None:
         """These operations were measured since the last call; called from the run's thread."""
@@ -81,7 +84,7 @@ class Listener:
         """The worker's process was looked at; called from the sampler's thread."""
 
     def turn(self, asked: bool) -> Turn:
-        """Say whether a run in turns may go on; called several times a second.
+        """Say whether a run in turns may go on; called at least twice a second.
 
         Args:
             asked: Whether the worker waits for its next turn.
@@ -206,10 +209,10 @@ def run_in_worker(
                     listener.sampled(sample)
                 return sample
 
-            course = Series(look)
+            course = Series(look, _SAMPLES_KEPT[request.in_turns])
             with Sampler([course], _SAMPLE_EVERY_SECONDS[request.in_turns]):
                 inbox = _Inbox(run, listener, trace or RunTrace(), _Watchdog(limits, stop))
-                run.finished = _listen(process, pipe, inbox)
+                run.finished = _listen(process, pipe, inbox, _POLL_SECONDS[request.in_turns])
         run.log_tail = _tail(log)
     run.resources = summarise(course.samples) | course.report()
     # The benchmark's own figure has its children in it, which are no strangers either.
@@ -299,7 +302,9 @@ class _Inbox:
                 self.listener.progressed(message)
 
 
-def _listen(process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox) -> Finished:
+def _listen(
+    process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox, poll_seconds: float
+) -> Finished:
     """Take messages until the worker has finished, ended, or come to a limit."""
     reader = MessageReader(inbox.receive)
     with selectors.DefaultSelector() as selector:
@@ -310,7 +315,7 @@ def _listen(process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox) -> Finis
             inbox.grant(process.stdin)
             # Not its pipe alone tells that the worker has ended: a child of its own may hold it.
             ended = process.poll() is not None
-            readable = selector.select(0 if ended else _POLL_SECONDS)
+            readable = selector.select(0 if ended else poll_seconds)
             data = os.read(pipe, _READ_BYTES) if readable else b""
             if not data and (ended or readable):
                 return _how_it_ended(process)

@@ -50,7 +50,9 @@ from agentmem_observe.telemetry.catalog import PROCESS_USS, Metric
 from agentmem_observe.telemetry.spans import Traces
 from agentmem_observe.workload.driver import DriverOptions
 
-_REPORT_EVERY_SECONDS = 0.25
+REPORT_EVERY_SECONDS = {False: 0.25, True: 1.0}
+"""How often a worker reports at most; in turns, for months, whoever listens is to cost nothing."""
+
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -61,7 +63,7 @@ def main() -> None:
     with os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as requests:
         request = msgspec.json.decode(requests.readline(), type=Request)
         with os.fdopen(int(sys.argv[1]), "wb") as stream:
-            reporter = Reporter(stream)
+            reporter = Reporter(stream, REPORT_EVERY_SECONDS[request.in_turns])
             turns = GrantedTurns(requests, reporter.say) if request.in_turns else None
             finished = run(request, reporter, start_tracing(request, reporter), turns)
             reporter.flush()
@@ -89,14 +91,17 @@ def send(stream: BinaryIO, finished: Finished) -> None:
 
 
 class Reporter:
-    """Sends progress and deltas, at most four times a second.
+    """Sends progress and deltas, not more often than is good for whoever listens.
 
     Attributes:
         alone: Held by whoever writes to the supervisor.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(
+        self, stream: BinaryIO, every_seconds: float = REPORT_EVERY_SECONDS[False]
+    ) -> None:
         self.alone = threading.RLock()
+        self._every_seconds = every_seconds
         self._stream = stream
         self._process = os.getpid()
         self._pending = Aggregate()
@@ -112,7 +117,7 @@ class Reporter:
             self._pending.merge(measured)
             new_phase = phase != self._progress[2]
             self._progress = (done, total, phase)
-            if new_phase or time.monotonic() - self._sent_at >= _REPORT_EVERY_SECONDS:
+            if new_phase or time.monotonic() - self._sent_at >= self._every_seconds:
                 self.flush()
 
     def observe(self, metric: Metric, labels: Mapping[str, str], value: float) -> None:

@@ -235,6 +235,24 @@ def test_reports_are_held_back_for_a_moment_and_lose_nothing(
     assert len(received(stream)) == 2
 
 
+def test_a_worker_in_turns_reports_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    stream = io.BytesIO()
+    reporter = worker.Reporter(stream, worker.REPORT_EVERY_SECONDS[True])
+    reporter(1, 0, "steady", an_aggregate(1))
+
+    now += 0.9
+    reporter(2, 0, "steady", an_aggregate(1))
+
+    assert counted(received(stream)) == 1
+
+    now += 0.1
+    reporter(3, 0, "steady", an_aggregate(1))
+
+    assert counted(received(stream)) == 3
+
+
 def test_a_new_phase_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)
     stream = io.BytesIO()
