@@ -193,7 +193,12 @@ class _WindowWatcher(Watcher):
         if window.figures["cut"]:
             return
         self._recall(window.figures["server"])
-        figures = headline(measured) | window.figures | {"worker_rss_bytes": least_rss}
+        figures = (
+            headline(measured)
+            | _punctuality(measured)
+            | window.figures
+            | {"worker_rss_bytes": least_rss}
+        )
         seen = _soak_window(figures, ended_at, window.seconds)
         if self._windows and seen.at_seconds <= self._windows[-1].at_seconds:
             # The clock was set back; what matters is how far apart windows are.
@@ -230,6 +235,19 @@ class _WindowWatcher(Watcher):
                 _soak_window(row.figures, row.figures["at_seconds"], row.figures["seconds"])
                 for row in rows
             )
+
+
+def _punctuality(measured: Aggregate) -> dict[str, float]:
+    """Return how late operations began, and how much of that was the load generator's own."""
+    total = measured.total()
+    return {
+        f"{name}_p99_seconds": histogram.percentile(99)
+        for name, histogram in (
+            ("lateness", total.lateness),
+            ("dispatch_delay", total.dispatch_delay),
+        )
+        if histogram.count
+    }
 
 
 def _soak_window(figures: dict[str, Any], at_seconds: float, seconds: float) -> SoakWindow:
