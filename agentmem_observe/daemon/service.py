@@ -5,7 +5,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 
 import psutil
 
@@ -30,6 +32,7 @@ from agentmem_observe.telemetry import catalog
 
 _WINDOWS_SHOWN = 500
 _TICK_SECONDS = 1.0
+_LOOK_AT_ENDING_SECONDS = 0.2
 _LOOK_AT_DISK_SECONDS = 10.0
 _LOOKS_AT_CPU = 60
 _PRUNE_SECONDS = 3600.0
@@ -53,9 +56,10 @@ class Daemon(Controls):
         self._registry = services.metrics.registry
         self._loops: dict[str, JobLoop] = {}
         self._retired_at: dict[str, float] = {}  # monotonic, of jobs that are to go
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._reload_asked = threading.Event()
+        # Signal handlers use these at any moment: nothing here may wait for a lock, as events do.
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._stops = 0
+        self._reload_asked = False
         self._changing = threading.Lock()
         self._problem = ""
         self._started_at = self._loaded_at = time.time()
@@ -146,12 +150,12 @@ class Daemon(Controls):
             self._loaded_at = time.time()
             self._note_loaded()
         self._services.say("settings_loaded", f"Read {settings.file or 'no settings file'}")
-        self._wake.set()
+        self._wake.put(None)
         return ""
 
     def ready(self) -> str:
         """Return "" while jobs can run and be shown, else what is missing."""
-        if self._stopping.is_set():
+        if self.stopping:
             return "stopping"
         waiting = [job.name for job in self._settings.jobs if job.name not in self._loops]
         return f"not started yet: {', '.join(waiting)}" if waiting else ""
@@ -159,37 +163,46 @@ class Daemon(Controls):
     # What the main thread does
 
     def stop(self) -> None:
-        """Begin no more work, let what is under way end, then leave `run`; for signal handlers."""
-        self._stopping.set()
-        self._wake.set()
+        """Begin no more work, let what is under way end, then leave `run_until_stopped`.
+
+        The second time, abandon what is under way; for signal handlers.
+        """
+        self._stops += 1
+        self._wake.put(None)
 
     @property
     def stopping(self) -> bool:
         """Return whether `stop` was called."""
-        return self._stopping.is_set()
+        return self._stops > 0
+
+    @property
+    def hurrying(self) -> bool:
+        """Return whether `stop` was called again."""
+        return self._stops > 1
 
     def ask_reload(self) -> None:
         """Have the main thread read the settings again; for signal handlers."""
-        self._reload_asked.set()
-        self._wake.set()
+        self._reload_asked = True
+        self._wake.put(None)
 
     def run_until_stopped(self) -> None:
         """Keep the jobs going until `stop`, then end them within the settings' grace time."""
         try:
-            self._reconcile()
-            self._notifier.ready(f"{len(self._loops)} jobs")
-            while not self._stopping.is_set():
+            if not self.stopping:
+                self._reconcile()
+                self._notifier.ready(f"{len(self._loops)} jobs")
+            while not self.stopping:
                 self._tick()
-                self._wake.wait(_TICK_SECONDS)
-                self._wake.clear()
+                with suppress(Empty):
+                    self._wake.get(timeout=_TICK_SECONDS)
         finally:
             self._notifier.stopping(self._settings.shutdown_seconds + _FAREWELL_SECONDS)
             self._end_all()
             self._services.state.flush()
 
     def _tick(self) -> None:
-        if self._reload_asked.is_set():
-            self._reload_asked.clear()
+        if self._reload_asked:
+            self._reload_asked = False
             self._notifier.reloading()
             self.reload()
             self._notifier.ready(f"{len(self._settings.jobs)} jobs")
@@ -211,12 +224,20 @@ class Daemon(Controls):
             for name, loop in list(self._loops.items()):
                 if wanted.get(name) != loop.job:
                     self._retire(name, loop)
-                elif not loop.alive:
-                    del self._loops[name]
+                if not loop.alive:
+                    self._retired_at.pop(name, None)
+                    self._replace(name, wanted.get(name))
             for name, job in wanted.items():
                 if name not in self._loops:
-                    self._loops[name] = loop = _loop_of(job, self._services)
-                    loop.start()
+                    self._replace(name, job)
+
+    def _replace(self, name: str, job: Job | None) -> None:
+        """Start a job in place of the one that had its name; None for no other."""
+        if job is None:
+            del self._loops[name]
+            return
+        self._loops[name] = loop = _loop_of(job, self._services)
+        loop.start()
 
     def _retire(self, name: str, loop: JobLoop) -> None:
         """End a job that is no longer wanted like this; abandon it when its grace is over."""
@@ -228,19 +249,19 @@ class Daemon(Controls):
             loop.end()
         if not loop.alive:
             loop.standing.forget()
-            del self._loops[name], self._retired_at[name]
 
     def _end_all(self) -> None:
         loops = list(self._loops.values())
         for loop in loops:
             loop.end()
         deadline = time.monotonic() + self._settings.shutdown_seconds
-        left = [loop for loop in loops if not loop.join(max(0.0, deadline - time.monotonic()))]
+        while not self.hurrying and time.monotonic() < deadline and _alive(loops):
+            _alive(loops)[0].join(_LOOK_AT_ENDING_SECONDS)
+        left = _alive(loops)
         for loop in left:
             self._services.say(
                 "job_abandoned",
-                f"{loop.job.name} did not end within {self._settings.shutdown_seconds:g} s: "
-                "abandoned; what it measured is kept",
+                f"{loop.job.name} was not done in time: abandoned; what it measured is kept",
                 level=logging.WARNING,
                 job=loop.job.name,
             )
@@ -304,3 +325,7 @@ class _CpuShare:
 
 def _loop_of(job: Job, services: Services) -> JobLoop:
     return SoakLoop(job, services) if isinstance(job, SoakJob) else ScheduledLoop(job, services)
+
+
+def _alive(loops: Sequence[JobLoop]) -> list[JobLoop]:
+    return [loop for loop in loops if loop.alive]
