@@ -31,9 +31,10 @@ LEAST_WINDOWS = 30
 """Windows that growth must last to be called a leak. A cache that fills for longer looks like one;
 raise the number until it does not."""
 
-FEWEST_OPERATIONS = 5_000
-"""Operations that growth must last as well: the module sqlite3 forgets dead cursors only after
-some 1,600 operations on the embedded memory, and several such teeth must be in view."""
+FEWEST_BLOCKS = 500
+"""Blocks that growth must come to as well. The module sqlite3 forgets dead cursors 200 at a time:
+windows with equally many operations see that as a ramp of 200 to 450 blocks over any number of
+windows, which then drops."""
 
 SOAK_CONFIDENCE = 0.97
 """Share of simulated clean soaks of a day that are never called a leak, at least: 1 % of 300 were
@@ -125,6 +126,7 @@ class Tail:
     Attributes:
         windows: How many there are of them.
         operations: Operations sent in them.
+        blocks: By how many blocks they grow, first tenth to last, one figure per soak.
         per_operation: Median growth, blocks per operation, one figure per soak.
         stored_per_operation: Growth of the stored bytes, bytes per operation.
         grows: Whether growth is steady, does not slow down, and is more than the data's.
@@ -134,6 +136,7 @@ class Tail:
 
     windows: int
     operations: float
+    blocks: Floats
     per_operation: Floats
     stored_per_operation: Floats
     grows: Bools
@@ -164,7 +167,7 @@ def judge_leak(
         ...     return SoakWindow(
         ...         60.0 * number, 60.0, 3000, blocks, None, None, 50.0, 1e-3, 2e-3, trusted=True
         ...     )
-        >>> judge_leak([window(number, 90_000 + 3 * number) for number in range(40)]).verdict
+        >>> judge_leak([window(number, 90_000 + 30 * number) for number in range(40)]).verdict
         'leak'
         >>> judge_leak([window(number, 90_000 + number % 2) for number in range(40)]).verdict
         'none'
@@ -287,9 +290,9 @@ def _each(least_windows: float) -> int:
 
 
 def is_leak(tail: Tail, least_windows: int) -> Bools:
-    """Say of each soak whether this growth has lasted long enough to be called a leak."""
-    lasted = tail.windows >= least_windows and tail.operations >= FEWEST_OPERATIONS
-    return tail.grows if lasted else np.zeros_like(tail.grows)
+    """Say of each soak whether this growth has come far enough to be called a leak."""
+    lasted = tail.windows >= least_windows
+    return np.asarray(tail.grows & lasted & (tail.blocks >= FEWEST_BLOCKS))
 
 
 def _tail(counts: Counts, each: int) -> Tail:
@@ -320,6 +323,7 @@ def _tail(counts: Counts, each: int) -> Tail:
     return Tail(
         windows=each * STRETCHES,
         operations=float(counts.operations[-1] - counts.operations[span][0]),
+        blocks=level[:, -1] - level[:, 0],
         per_operation=typical,
         stored_per_operation=stored,
         grows=steady & (least - explained >= FEWEST_BLOCKS_PER_OPERATION),
@@ -368,8 +372,8 @@ def _judge_blocks(
         return replace(found, confidence=SOAK_CONFIDENCE)
     if growing:
         reason = (
-            f"{_figures(growing[-1])}: not for long enough (limits {least_windows} windows and "
-            f"{FEWEST_OPERATIONS:,} operations); a cache that fills looks the same, soak longer"
+            f"{_figures(growing[-1])}: not far enough (limits {least_windows} windows and "
+            f"{FEWEST_BLOCKS} blocks); a cache that fills looks the same, soak longer"
         )
         return _with_slope(windows, growing[-1], LeakVerdict("suspected", reasons=(reason,)))
     if leaning:
@@ -409,8 +413,8 @@ def _needed(least_windows: int) -> int:
 def _figures(tail: Tail, where: str = "each tenth") -> str:
     return (
         f"blocks grow by {tail.per_operation[0] * 1000:.3g} per 1,000 operations (limit "
-        f"{FEWEST_BLOCKS_PER_OPERATION * 1000:g}), in {where} of the newest {tail.windows} "
-        f"windows ({tail.operations:,.0f} operations)"
+        f"{FEWEST_BLOCKS_PER_OPERATION * 1000:g}) and {tail.blocks[0]:,.0f} in all, in "
+        f"{where} of the newest {tail.windows} windows"
     )
 
 
