@@ -169,7 +169,7 @@ def everything(make, now: float) -> Any:
             "pending": 3,
             "lost": 0,
             "bytes": 2_104_000_000,
-            "warnings": ["state.sqlite was damaged and moved aside"],
+            "warnings": ["state.sqlite was damaged and moved aside", "3 rows were lost"],
         },
     )
 
@@ -331,7 +331,7 @@ def test_everybody_can_read_the_page_on_every_screen(open_page, show, width, the
 @pytest.mark.parametrize(
     ("scene", "headline"),
     [
-        (everything, "3 problems, 2 warnings"),
+        (everything, "3 problems, 3 warnings"),
         (nothing_yet, "Nothing measured yet"),
         (all_well, "All well"),
         (without_jobs, "Nothing to watch"),
@@ -342,6 +342,7 @@ def test_the_first_line_says_how_things_are(open_page, show, scene, headline):
     page = open_page()
 
     expect(page.locator("#headline")).to_have_text(headline)
+    expect(page.locator("#findings li")).to_have_count(sum(map(int, re.findall(r"\d", headline))))
     assert headline in page.title()
     assert serious(page) == []
 

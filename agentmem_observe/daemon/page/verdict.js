@@ -61,7 +61,8 @@ function* ofTheDisk(disk) {
   const detail = [disk.problem, kept].filter(Boolean).join("; ");
   if (!disk.writable) yield finding("bad", "", "Results cannot be written", detail);
   else if (disk.pending) yield finding("warn", "", "Results wait for the disk", detail);
-  for (const warning of disk.warnings) yield finding("warn", "", "Something kept was damaged", warning);
+  // One finding for all: a job has no more than one of a kind, so that each keeps its place.
+  if (disk.warnings.length) yield finding("warn", "", "Something kept was damaged", disk.warnings.join("\n"));
   if (disk.lost) {
     yield finding("bad", "", `${count(disk.lost, "result")} lost`, "memory did not hold what the disk refused");
   }
