@@ -102,6 +102,10 @@ class JobLoop(ABC):
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def forget(self) -> None:
+        """Drop its metrics: it is no more, or no longer what it was."""
+        self.standing.forget()
+
     @property
     def alive(self) -> bool:
         """Return whether the thread lives, as it does until the job ends."""

@@ -248,7 +248,7 @@ class Daemon(Controls):
         else:
             loop.end()
         if not loop.alive:
-            loop.standing.forget()
+            loop.forget()
 
     def _end_all(self) -> None:
         loops = list(self._loops.values())

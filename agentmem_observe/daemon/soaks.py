@@ -77,6 +77,11 @@ class SoakLoop(JobLoop):
             **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
         }
 
+    def forget(self) -> None:
+        """Drop its metrics, and those of its workers: a verdict would call for ever."""
+        super().forget()
+        self.services.metrics.registry.forget(category=CATEGORY, benchmark=self.job.name)
+
     def watcher(self) -> Watcher:
         """Return who listens to the next worker."""
         return _WindowWatcher(self)

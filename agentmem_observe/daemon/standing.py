@@ -122,7 +122,7 @@ class Standing:
 
     def forget(self) -> None:
         """The job is no more, and so are its metrics."""
-        self._registry.forget("job_name", self._job)
+        self._registry.forget(job_name=self._job)
 
     def _labels(self, **further: str) -> dict[str, str]:
         return {"job_name": self._job, **further}

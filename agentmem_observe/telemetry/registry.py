@@ -194,14 +194,13 @@ class MetricRegistry:
             assert series is not None  # histograms overflow, they are not lost
             series.exemplars[bucket_of(exemplar.seconds)] = exemplar
 
-    def forget(self, label: str, value: str) -> None:
-        """Drop all series with this value of this label: what they are about is no more."""
+    def forget(self, **about: str) -> None:
+        """Drop all series with these labels among others: what they are about is no more."""
         with self._lock:
             for name, known in self._series.items():
                 labels = METRICS[name].labels
-                if label in labels:
-                    place = labels.index(label)
-                    for values in [values for values in known if values[place] == value]:
+                for values in list(known):
+                    if about.items() <= dict(zip(labels, values, strict=True)).items():
                         del known[values]
 
     def on_collect(self, callback: Callable[[], None]) -> None:

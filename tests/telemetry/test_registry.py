@@ -312,13 +312,26 @@ def test_what_several_threads_tell_and_read_is_complete_and_consistent():
     assert all(each.sum_ns == each.count * 1500 for each in seen)
 
 
-def test_what_is_about_something_gone_is_forgotten_and_the_rest_stays() -> None:
+def test_only_what_has_all_of_the_labels_is_forgotten() -> None:
     registry = MetricRegistry()
     for job in ("nightly", "hourly"):
         registry.add(catalog.JOB_RUNS, {"job_name": job, "status": "ok"}, 1)
         registry.set_state(catalog.JOB_STATE, {"job_name": job}, "idle")
 
-    registry.forget("job_name", "nightly")
+    registry.forget(job_name="nightly", status="ok")
+    registry.forget(job_name="hourly", status="failed")
+
+    assert values(registry, catalog.JOB_RUNS) == {("hourly", "ok"): 1}
+    assert {job for job, _ in values(registry, catalog.JOB_STATE)} == {"nightly", "hourly"}
+
+
+def test_what_is_about_something_gone_is_forgotten_whatever_else_it_is_about() -> None:
+    registry = MetricRegistry()
+    for job in ("nightly", "hourly"):
+        registry.add(catalog.JOB_RUNS, {"job_name": job, "status": "ok"}, 1)
+        registry.set_state(catalog.JOB_STATE, {"job_name": job}, "idle")
+
+    registry.forget(job_name="nightly")
 
     assert values(registry, catalog.JOB_RUNS) == {("hourly", "ok"): 1}
     assert {job for job, _ in values(registry, catalog.JOB_STATE)} == {"hourly"}
