@@ -105,7 +105,7 @@ class LiveView(TypedDict):
 
 
 class RunCounts(TypedDict):
-    """How a job's runs ended, ever since its state was made."""
+    """How a job's runs ended since the daemon started."""
 
     ok: int
     failed: int
@@ -135,8 +135,8 @@ class JobView(TypedDict):
         phase: What the run under way is doing, "" if nothing.
         problem: Why it backs off or cannot run, "" if nothing is wrong.
         failures_in_a_row: Failed runs since the last one that was ok.
-        runs: All of its runs, counted.
-        skipped: All of its due times without a run, counted.
+        runs: Its runs since the daemon started, counted.
+        skipped: Its due times without a run since then, counted.
         last_run: The newest run that ended.
         validity: Of the last run, or of the soak's newest window; None before the first.
         leak: Of a soak; None for benchmarks.
