@@ -38,7 +38,7 @@ windows, which then drops."""
 
 SOAK_CONFIDENCE = 0.97
 """Share of simulated clean soaks of a day that are never called a leak, at least: 1 % of 300 were
-in the worst model, but for caches that take longer to fill than growth must last."""
+in the worst model, and 1.3 % of caches that take longer to fill than growth must last."""
 
 STRETCHES = 10
 """Stretches of equal length that growth is divided into. All must rise: of ten, chance alone does
