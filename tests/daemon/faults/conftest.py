@@ -31,6 +31,7 @@ _LOOK_EVERY_SECONDS = 0.1
 _MARK = "AGENTMEM_OBSERVE_TEST"
 _TOKEN = "a token that only this test knows"
 _LINES_SHOWN = 40
+_COMMAND = [sys.executable, "-m", "agentmem_observe", "daemon"]
 
 SUITE = Path(__file__).parent / "suite"
 """Benchmarks that get into trouble."""
@@ -62,6 +63,10 @@ class Metrics:
         """Return the one value of this name, with these labels among others."""
         (sample,) = self._of(name, labels)
         return float(sample.value)
+
+    def total(self, name: str, **labels: str) -> float:
+        """Return the sum of all values of this name, with these labels among others."""
+        return sum(float(sample.value) for sample in self._of(name, labels))
 
     def names(self, **labels: str) -> set[str]:
         """Return the names of all series with these labels."""
@@ -130,8 +135,8 @@ class Daemon:
             self._process = subprocess.Popen(
                 [
                     *self._prefix,
-                    *[sys.executable, "-m", "agentmem_observe", "daemon", "--config"],
-                    *[str(self._settings), "--state-dir", str(self.state)],
+                    *_COMMAND,
+                    *["--config", str(self._settings), "--state-dir", str(self.state)],
                     *["--web.listen-address", "127.0.0.1:0", "--log-format", "json"],
                 ],
                 stdin=subprocess.DEVNULL,
@@ -146,10 +151,34 @@ class Daemon:
         """Start it and wait until its jobs have been started."""
         served = len(self.said("serving"))
         self.spawn()
-        self.until("it serves", lambda: len(self.said("serving")) > served)
+        process = self._process
+        assert process is not None
+        self.until(
+            "it serves, or has ended",
+            lambda: len(self.said("serving")) > served or process.poll() is not None,
+        )
+        if process.poll() is not None:
+            pytest.fail(f"it ended with code {process.returncode}\n{self._explain()}")
         self.url = self.said("serving")[-1]["url"]
         self.until("it is ready", lambda: self.get("/readyz").status_code == 200)
         return self
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command for daemons as somebody does who sees what it sees."""
+        return subprocess.run(
+            [
+                *self._prefix,
+                *_COMMAND,
+                arguments[0],
+                "--state-dir",
+                str(self.state),
+                *arguments[1:],
+            ],
+            capture_output=True,
+            text=True,
+            env=self._environment,
+            check=False,
+        )
 
     @property
     def pid(self) -> int:
