@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentmem_observe.daemon.address import announced
-from agentmem_observe.daemon.loading import state_directory
+from agentmem_observe.daemon.settings.loading import state_directory
 from agentmem_observe.daemon.token import VARIABLE, read_token
 from agentmem_observe.errors import UsageError
 from agentmem_observe.targets.credentials import redact_within

@@ -13,11 +13,11 @@ from agentmem_observe.cli.exporting import Destinations, exporting
 from agentmem_observe.cli.logs import log_of
 from agentmem_observe.daemon.address import announce
 from agentmem_observe.daemon.api import daemon_app
-from agentmem_observe.daemon.loading import load_settings
-from agentmem_observe.daemon.loop import Services
+from agentmem_observe.daemon.jobs.loop import Services
 from agentmem_observe.daemon.service import Daemon
-from agentmem_observe.daemon.settings import Settings
-from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.settings.loading import load_settings
+from agentmem_observe.daemon.settings.values import Settings
+from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.token import make_token
 from agentmem_observe.daemon.web.server import WebOptions, WebServer
 from agentmem_observe.telemetry.registry import MetricRegistry

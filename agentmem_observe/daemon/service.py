@@ -20,12 +20,12 @@ from agentmem_observe.daemon.controls import (
     RunView,
     Status,
 )
-from agentmem_observe.daemon.loop import JobLoop, Services
+from agentmem_observe.daemon.jobs.loop import JobLoop, Services
+from agentmem_observe.daemon.jobs.scheduled import ScheduledLoop
+from agentmem_observe.daemon.jobs.soaks import SoakLoop
+from agentmem_observe.daemon.jobs.views import run_view, window_view
 from agentmem_observe.daemon.notify import Notifier
-from agentmem_observe.daemon.scheduled import ScheduledLoop
-from agentmem_observe.daemon.settings import Job, Settings, SoakJob
-from agentmem_observe.daemon.soaks import SoakLoop
-from agentmem_observe.daemon.views import run_view, window_view
+from agentmem_observe.daemon.settings.values import Job, Settings, SoakJob
 from agentmem_observe.errors import AgentMemObserveError, ConfigError
 from agentmem_observe.results.host import host
 from agentmem_observe.telemetry import catalog

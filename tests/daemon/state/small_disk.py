@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from agentmem_observe.daemon.rows import RunRow, WindowRow
-from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.rows import RunRow, WindowRow
 from agentmem_observe.errors import ConfigError
 
 FULL = "the disk is full; free some space"

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from agentmem_observe.daemon import ledger
-from agentmem_observe.daemon.database import Database
-from agentmem_observe.daemon.rows import RunRow, SizedRun, WindowRow
-from agentmem_observe.daemon.spool import Document, Spool
-from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.state import ledger
+from agentmem_observe.daemon.state.database import Database
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.rows import RunRow, SizedRun, WindowRow
+from agentmem_observe.daemon.state.spool import Document, Spool
 from agentmem_observe.errors import ConfigError, ResultFormatError
 from agentmem_observe.results import store
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from agentmem_observe.daemon.host import Host
+from agentmem_observe.daemon.jobs.host import Host
 
 
 def in_thread(work: Callable[[], None]) -> threading.Thread:

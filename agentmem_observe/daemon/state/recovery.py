@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agentmem_observe.daemon.database import files_of
-from agentmem_observe.daemon.rows import RunRow, run_of_result
+from agentmem_observe.daemon.state.database import files_of
+from agentmem_observe.daemon.state.rows import RunRow, run_of_result
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.schema import is_name
 from agentmem_observe.results.store import BenchmarkResults

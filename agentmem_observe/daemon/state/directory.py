@@ -12,15 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from agentmem_observe.daemon import recovery
-from agentmem_observe.daemon.database import size_of
-from agentmem_observe.daemon.disk import Disk
-from agentmem_observe.daemon.ledger import Ledger
-from agentmem_observe.daemon.lock import DirectoryLock
-from agentmem_observe.daemon.retention import Retention, prune
-from agentmem_observe.daemon.rows import RunRow as RunRow
-from agentmem_observe.daemon.rows import WindowRow as WindowRow
-from agentmem_observe.daemon.spool import Spool, SpooledResults
+from agentmem_observe.daemon.state import recovery
+from agentmem_observe.daemon.state.database import size_of
+from agentmem_observe.daemon.state.disk import Disk
+from agentmem_observe.daemon.state.ledger import Ledger
+from agentmem_observe.daemon.state.lock import DirectoryLock
+from agentmem_observe.daemon.state.retention import Retention, prune
+from agentmem_observe.daemon.state.rows import RunRow as RunRow
+from agentmem_observe.daemon.state.rows import WindowRow as WindowRow
+from agentmem_observe.daemon.state.spool import Spool, SpooledResults
 from agentmem_observe.errors import ConfigError, ResultFormatError
 from agentmem_observe.results.schema import plain
 

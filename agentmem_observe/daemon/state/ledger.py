@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from agentmem_observe.daemon import recovery
-from agentmem_observe.daemon.database import Database, DatabaseDamaged
-from agentmem_observe.daemon.disk import Disk, is_damage
-from agentmem_observe.daemon.lock import DirectoryLock
-from agentmem_observe.daemon.rows import RunRow, SizedRun, WindowRow
-from agentmem_observe.daemon.spool import Kind, Spool, SpooledResults
+from agentmem_observe.daemon.state import recovery
+from agentmem_observe.daemon.state.database import Database, DatabaseDamaged
+from agentmem_observe.daemon.state.disk import Disk, is_damage
+from agentmem_observe.daemon.state.lock import DirectoryLock
+from agentmem_observe.daemon.state.rows import RunRow, SizedRun, WindowRow
+from agentmem_observe.daemon.state.spool import Kind, Spool, SpooledResults
 from agentmem_observe.errors import ConfigError, ResultFormatError
 
 _logger = logging.getLogger(__name__)

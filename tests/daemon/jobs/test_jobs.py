@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.backoff import Backoff
 from agentmem_observe.daemon.controls import Asked
-from agentmem_observe.daemon.loop import JobLoop, Services
+from agentmem_observe.daemon.jobs.backoff import Backoff
+from agentmem_observe.daemon.jobs.loop import JobLoop, Services
+from agentmem_observe.daemon.jobs.scheduled import ScheduledLoop
+from agentmem_observe.daemon.jobs.soaks import SoakLoop
 from agentmem_observe.daemon.schedule import Once, Ticker
-from agentmem_observe.daemon.scheduled import ScheduledLoop
-from agentmem_observe.daemon.settings import BenchmarkJob, SoakJob
-from agentmem_observe.daemon.soaks import SoakLoop
-from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.settings.values import BenchmarkJob, SoakJob
+from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
 

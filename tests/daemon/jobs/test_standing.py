@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agentmem_observe.daemon.standing import Standing
+from agentmem_observe.daemon.jobs.standing import Standing
 from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.registry import MetricRegistry
 

@@ -1,7 +1,7 @@
 """Turns rows of the state into what the web shows."""
 
 from agentmem_observe.daemon.controls import RunView, WindowView
-from agentmem_observe.daemon.rows import RunRow, WindowRow
+from agentmem_observe.daemon.state.rows import RunRow, WindowRow
 
 
 def run_view(row: RunRow) -> RunView:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agentmem_observe.daemon.database import Database
-from agentmem_observe.daemon.ledger import Ledger
-from agentmem_observe.daemon.retention import Retention, prune
-from agentmem_observe.daemon.state import RunRow, State, WindowRow
+from agentmem_observe.daemon.state.database import Database
+from agentmem_observe.daemon.state.directory import RunRow, State, WindowRow
+from agentmem_observe.daemon.state.ledger import Ledger
+from agentmem_observe.daemon.state.retention import Retention, prune
 
 DAY = 86_400.0
 RESULT = {

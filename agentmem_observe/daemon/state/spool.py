@@ -14,8 +14,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from agentmem_observe.daemon.disk import Disk
-from agentmem_observe.daemon.rows import JOB, SizedRun, WindowRow
+from agentmem_observe.daemon.state.disk import Disk
+from agentmem_observe.daemon.state.rows import JOB, SizedRun, WindowRow
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.store import BenchmarkResults, paths_of
 

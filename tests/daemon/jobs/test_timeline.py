@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agentmem_observe.daemon.timeline import EVERY_SECONDS, POINTS, Timeline
+from agentmem_observe.daemon.jobs.timeline import EVERY_SECONDS, POINTS, Timeline
 from agentmem_observe.measure.recorder import Aggregate, fold
 from agentmem_observe.model import ObservationBatch, Outcome
 

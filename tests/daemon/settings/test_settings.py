@@ -8,15 +8,21 @@ from hypothesis import strategies as st
 
 from agentmem_observe.bench.discover import choose
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon import loading
-from agentmem_observe.daemon.loading import load_settings, state_directory
-from agentmem_observe.daemon.references import fill_references
 from agentmem_observe.daemon.schedule import Cron, Every, Once
-from agentmem_observe.daemon.settings import BenchmarkJob, Job, Settings, SoakJob, WebSettings
+from agentmem_observe.daemon.settings import loading
+from agentmem_observe.daemon.settings.loading import load_settings, state_directory
+from agentmem_observe.daemon.settings.references import fill_references
+from agentmem_observe.daemon.settings.values import (
+    BenchmarkJob,
+    Job,
+    Settings,
+    SoakJob,
+    WebSettings,
+)
 from agentmem_observe.errors import ConfigError
 from agentmem_observe.profiles import profile_config
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DAY = 86_400
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from agentmem_observe.daemon.backoff import Backoff
+from agentmem_observe.daemon.jobs.backoff import Backoff
 
 BACKOFF = Backoff(first_seconds=2, longest_seconds=60)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.loading import load_settings
+from agentmem_observe.daemon.settings.loading import load_settings
 from agentmem_observe.errors import ConfigError
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+FIXTURES = Path(__file__).parents[2] / "fixtures"
 
 PERIOD = 'expected a period such as "90s" or "1h30m", or seconds; {} to 100 years, got {}'
 NAME = "expected a name of at most 40 a-z, 0-9 and _, first a-z, got {}"

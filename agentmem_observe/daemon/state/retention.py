@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from agentmem_observe.daemon.database import Database
+from agentmem_observe.daemon.state.database import Database
 
 _Answer = TypeVar("_Answer")
 

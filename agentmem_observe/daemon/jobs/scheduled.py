@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
 from agentmem_observe.bench.runner import RunOptions
 from agentmem_observe.daemon.controls import Asked, JobView
-from agentmem_observe.daemon.loop import LOOK_EVERY_SECONDS, JobLoop, Services
+from agentmem_observe.daemon.jobs.loop import LOOK_EVERY_SECONDS, JobLoop, Services
 from agentmem_observe.daemon.schedule import Every, Ticker
-from agentmem_observe.daemon.settings import BenchmarkJob
+from agentmem_observe.daemon.settings.values import BenchmarkJob
 
 
 class ScheduledLoop(JobLoop):

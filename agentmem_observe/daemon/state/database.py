@@ -12,8 +12,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from agentmem_observe.daemon.disk import is_damage
-from agentmem_observe.daemon.rows import RunRow, SizedRun, WindowRow
+from agentmem_observe.daemon.state.disk import is_damage
+from agentmem_observe.daemon.state.rows import RunRow, SizedRun, WindowRow
 from agentmem_observe.errors import ConfigError
 
 APPLICATION_ID = 0x616D656D  # "amem"

@@ -22,22 +22,22 @@ from agentmem_observe.bench.discover import (
     standard_suite,
 )
 from agentmem_observe.config import BenchmarkConfig, check_params
-from agentmem_observe.daemon.references import fill_references, hide_references
 from agentmem_observe.daemon.schedule import Cron, Every, Once, Schedule
-from agentmem_observe.daemon.settings import (
-    BenchmarkJob,
-    Job,
-    Settings,
-    SoakJob,
-    WebSettings,
-)
-from agentmem_observe.daemon.tables import (
+from agentmem_observe.daemon.settings.references import fill_references, hide_references
+from agentmem_observe.daemon.settings.tables import (
     JOB_NAME,
     BenchmarkTable,
     DaemonTable,
     JobTable,
     SoakTable,
     Table,
+)
+from agentmem_observe.daemon.settings.values import (
+    BenchmarkJob,
+    Job,
+    Settings,
+    SoakJob,
+    WebSettings,
 )
 from agentmem_observe.daemon.web.web_config import load_web_config
 from agentmem_observe.errors import AgentMemObserveError, ConfigError

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agentmem_observe.daemon.database import APPLICATION_ID, MIGRATIONS, Database
-from agentmem_observe.daemon.state import RunRow, State, WindowRow
+from agentmem_observe.daemon.state.database import APPLICATION_ID, MIGRATIONS, Database
+from agentmem_observe.daemon.state.directory import RunRow, State, WindowRow
 from agentmem_observe.errors import ConfigError, ResultFormatError
 from agentmem_observe.results.store import BenchmarkResults
 
@@ -359,7 +359,7 @@ def test_a_second_daemon_is_refused_and_told_whom_to_end(directory: Path):
 
 def test_the_lock_of_a_process_that_was_killed_does_not_block(directory: Path):
     script = (
-        "import sys, time, pathlib; from agentmem_observe.daemon.state import State\n"
+        "import sys, time, pathlib; from agentmem_observe.daemon.state.directory import State\n"
         "state = State.open(pathlib.Path(sys.argv[1])); print(flush=True); time.sleep(60)"
     )
     holder = subprocess.Popen(

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic.fields import FieldInfo
 
-from agentmem_observe.daemon import loading
-from agentmem_observe.daemon.loading import load_settings
-from agentmem_observe.daemon.tables import (
+from agentmem_observe.daemon.settings import loading
+from agentmem_observe.daemon.settings.loading import load_settings
+from agentmem_observe.daemon.settings.tables import (
     DEFAULT_JOBS,
     BenchmarkTable,
     DaemonTable,
@@ -26,7 +26,7 @@ from agentmem_observe.fields import keys
 from agentmem_observe.targets.base import MemoryTarget
 from agentmem_observe.targets.registry import build_target
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "daemon.md"
 EXAMPLE = ROOT / "deploy" / "daemon.toml"
 UNIT = ROOT / "deploy" / "systemd" / "agentmem-observe.service"

@@ -17,9 +17,15 @@ from agentmem_observe.bench.runner import RunOptions
 from agentmem_observe.bench.supervisor import Turn
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.daemon.controls import Asked, JobView
-from agentmem_observe.daemon.loop import LOOK_EVERY_SECONDS, JobLoop, Services, Watcher, headline
-from agentmem_observe.daemon.rows import WindowRow
-from agentmem_observe.daemon.settings import SoakJob
+from agentmem_observe.daemon.jobs.loop import (
+    LOOK_EVERY_SECONDS,
+    JobLoop,
+    Services,
+    Watcher,
+    headline,
+)
+from agentmem_observe.daemon.settings.values import SoakJob
+from agentmem_observe.daemon.state.rows import WindowRow
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.telemetry.runs import RunKey, SoakVerdicts

@@ -16,8 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-from agentmem_observe.daemon.rows import RunRow, WindowRow
-from agentmem_observe.daemon.state import State
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.rows import RunRow, WindowRow
 
 LONGEST_SECONDS = 0.04
 OLD = 1.0

@@ -16,16 +16,16 @@ from agentmem_observe.bench.observers import Observers, Publisher
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.backoff import Backoff
 from agentmem_observe.daemon.controls import Asked, JobView
-from agentmem_observe.daemon.host import Host
-from agentmem_observe.daemon.rows import JOB, RunRow, run_of_result
+from agentmem_observe.daemon.jobs.backoff import Backoff
+from agentmem_observe.daemon.jobs.host import Host
+from agentmem_observe.daemon.jobs.standing import Standing
+from agentmem_observe.daemon.jobs.timeline import Timeline
+from agentmem_observe.daemon.jobs.views import run_view
 from agentmem_observe.daemon.say import Say
-from agentmem_observe.daemon.settings import Job
-from agentmem_observe.daemon.standing import Standing
-from agentmem_observe.daemon.state import State
-from agentmem_observe.daemon.timeline import Timeline
-from agentmem_observe.daemon.views import run_view
+from agentmem_observe.daemon.settings.values import Job
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.rows import JOB, RunRow, run_of_result
 from agentmem_observe.errors import AgentMemObserveError
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import OK, Aggregate

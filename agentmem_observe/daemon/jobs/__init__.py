@@ -1,0 +1,1 @@
+"""What the daemon does: a thread for each job, and what they share."""
