@@ -1,7 +1,6 @@
 """Soak jobs: one worker after the other under a steady load, judged after each window."""
 
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 from agentmem_observe import suite
 from agentmem_observe.analysis.drift import DriftVerdict, judge_drift
 from agentmem_observe.analysis.leaks import LeakVerdict
-from agentmem_observe.analysis.soak import SoakWindow, judge_leak
+from agentmem_observe.analysis.soak import MOST_WINDOWS, SoakWindow, judge_leak, thin_windows
 from agentmem_observe.bench.discover import Benchmark, discover
 from agentmem_observe.bench.messages import Window
 from agentmem_observe.bench.runner import RunOptions
@@ -32,9 +31,6 @@ from agentmem_observe.telemetry.runs import RunKey, SoakVerdicts
 
 CATEGORY = "soak"
 """Of the results and series of all soaks; their benchmark is the job's name."""
-
-_WINDOWS = 2_000
-"""Windows that are judged: the newest; a day and a half of minutes."""
 
 _OVERTIME_SECONDS = 60.0
 """Beyond its length and the time limit of its operations, what a window may take: its cycle, or
@@ -179,7 +175,7 @@ class _WindowWatcher(Watcher):
         self._measured = Aggregate()
         self._least_rss: float | None = None
         self._soak = ""
-        self._windows: deque[SoakWindow] = deque(maxlen=_WINDOWS)
+        self._windows: list[SoakWindow] = []
 
     def measured(self, delta: Aggregate) -> None:
         """Add it to the window in hand too."""
@@ -215,7 +211,7 @@ class _WindowWatcher(Watcher):
             # The clock was set back; what matters is how far apart windows are.
             at_seconds = self._windows[-1].at_seconds + window.seconds
             seen = replace(seen, at_seconds=at_seconds)
-        self._windows.append(seen)
+        self._windows = thin_windows([*self._windows, seen])
         verdicts = loop.judge(window.figures["validity"], self._windows)
         figures |= {"at_seconds": seen.at_seconds, "leak": verdicts.leak, "drift": verdicts.drift}
         loop.services.metrics.soaked(loop.run_key, verdicts)
@@ -236,11 +232,11 @@ class _WindowWatcher(Watcher):
         soak = server or f"worker since {self.began:.3f}"
         if soak == self._soak:
             return
-        self._windows.clear()
+        self._windows = []
         self._soak = soak
         if server:
             rows = self._loop.services.state.windows(
-                self._loop.job.name, soak=server, limit=_WINDOWS
+                self._loop.job.name, soak=server, limit=MOST_WINDOWS
             )
             self._windows.extend(
                 _soak_window(row.figures, row.figures["at_seconds"], row.figures["seconds"])
