@@ -39,7 +39,9 @@ def announce(state_dir: Path, url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        # Not another's, who took over a directory that had gone and come back.
+        if path.exists() and path.read_text(encoding="utf-8") == note:
+            path.unlink()
 
 
 def _write_in_place(path: Path, note: str) -> None:
