@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from agentmem_observe.errors import ConfigError
@@ -40,8 +40,9 @@ def announce(state_dir: Path, url: str) -> Iterator[None]:
         yield
     finally:
         # Not another's, who took over a directory that had gone and come back.
-        if path.exists() and path.read_text(encoding="utf-8") == note:
-            path.unlink()
+        with suppress(FileNotFoundError):
+            if path.read_text(encoding="utf-8") == note:
+                path.unlink()
 
 
 def _write_in_place(path: Path, note: str) -> None:
