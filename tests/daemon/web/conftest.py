@@ -146,7 +146,7 @@ def application(registry: MetricRegistry, seen: list[tuple[str, bytes]]) -> Star
         return Response(b"x" * 50_000_000)
 
     def kept(request: Request) -> Response:
-        return Response("kept", headers={"Cache-Control": "max-age=60"})
+        return Response("kept", headers={"Cache-Control": "max-age=60", "X-Frame-Options": "x"})
 
     return Starlette(
         routes=[

@@ -1,5 +1,6 @@
 """Who may read and who may write, and what becomes of those who try too often."""
 
+import asyncio
 import threading
 
 import pytest
@@ -143,6 +144,25 @@ def test_many_who_come_at_once_with_one_password_cost_one_hash(serve, users, has
 
     assert statuses == [200] * 20
     assert len(hashed) == 1
+
+
+def test_the_same_password_is_hashed_by_one_while_others_wait(password_hash, hashed):
+    passwords = credentials.Passwords()
+    given = credentials.credentials_of(ALICE.encode())
+
+    async def all_at_once() -> list[bool]:
+        checks = [passwords.check({"alice": password_hash}, given) for _ in range(5)]
+        return await asyncio.gather(*checks)
+
+    assert asyncio.run(all_at_once()) == [True] * 5
+    assert len(hashed) == 1
+
+
+def test_a_name_that_nobody_has_is_wrong_whatever_its_password(password_hash, monkeypatch):
+    monkeypatch.setattr(credentials.bcrypt, "checkpw", lambda *_: True)
+    given = credentials.credentials_of(basic(user="mallory").encode())
+
+    assert not asyncio.run(credentials.Passwords().check({"alice": password_hash}, given))
 
 
 def test_a_name_that_nobody_has_costs_as_much_as_one_that_somebody_has(serve, users, hashed):

@@ -199,7 +199,10 @@ def test_every_answer_is_protected_and_says_nothing_of_the_server(serve):
 
 
 def test_the_application_says_what_may_be_kept(serve):
-    assert serve().ask("/page.css").headers["cache-control"] == "max-age=60"
+    headers = serve().ask("/page.css").headers
+
+    assert headers["cache-control"] == "max-age=60"
+    assert headers.get_all("x-frame-options") == ["deny"]
 
 
 def test_configured_headers_take_the_place_of_ours(serve, tmp_path):
@@ -232,6 +235,17 @@ def test_requests_are_counted_by_route_not_by_path(serve):
 
     assert web.answers(200, "/api/v1/jobs/{name}") == 2
     assert web.answers(404, "other") == 2
+
+
+def test_a_client_that_leaves_before_its_body_is_counted_too(serve):
+    web = serve()
+    connection = web.connect()
+    connection.sendall(POST + b"Content-Length: 9\r\n\r\nabc")
+
+    connection.close()
+
+    web.wait_for(lambda: web.answers(499, "/api/v1/jobs/{name}/run") == 1)
+    assert web.seen == []
 
 
 def test_who_asks_too_often_waits_and_other_routes_go_on(serve):

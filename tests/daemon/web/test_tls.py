@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import ssl
+import struct
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,20 @@ def test_who_leaves_during_the_handshake_leaves_nothing_behind(served):
     state = web.server._server.server_state
     web.wait_for(lambda: web.cuts("handshake") == 20)
     assert not state.connections
+
+
+def test_who_breaks_off_the_handshake_leaves_nothing_behind(served):
+    web = served(limits=Limits(connections=1))
+    state = web.server._server.server_state
+    connection = web.connect()
+    connection.sendall(b"\x16\x03\x01")
+    web.wait_for(lambda: state.connections)
+
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()  # with a reset
+
+    web.wait_for(lambda: not state.connections)
+    assert web.ask("/metrics").status == 200
 
 
 def test_who_shakes_no_hands_takes_a_place_too(served):
@@ -211,6 +226,8 @@ def test_half_a_renewal_changes_nothing_until_it_is_whole(served, certificates, 
     shutil.copy(tmp_path / "renewed.crt", tmp_path / "server.crt")
     now[0] = 2.0
     halfway = subject(shown(web)), web.server.problem
+    now[0] = 3.0
+    shown(web)
     shutil.copy(tmp_path / "renewed.key", tmp_path / "server.key")
     now[0] = 4.0
 
@@ -247,6 +264,22 @@ def test_the_files_are_not_looked_at_more_than_once_a_second(serve, users, passw
     assert before == (401, "")
     assert after[0] == 401
     assert "No such file" in after[1]
+
+
+def test_a_file_that_is_back_as_it_was_is_no_problem_any_more(serve, users):
+    now = [0.0]
+    web = serve(config_file=users, clock=lambda: now[0])
+    users.rename(users.with_suffix(".away"))
+    now[0] = 2.0
+    web.ask("/metrics")
+    before = web.server.problem
+
+    users.with_suffix(".away").rename(users)
+    now[0] = 4.0
+    web.ask("/metrics")
+
+    assert "No such file" in before
+    assert web.server.problem == ""
 
 
 def test_what_a_wrong_file_named_may_come_later(served, certificates, tmp_path):
