@@ -315,11 +315,18 @@ class Daemon:
     def _explain(self) -> str:
         log = self.log_file.read_text().splitlines() if self.log_file.exists() else []
         try:
-            status = json.dumps(self.status(), indent=1) if self.url else "not asked"
+            status = json.dumps(_brief(self.status()), indent=1) if self.url else "not asked"
         except requests.RequestException as error:
             status = f"none: {error}"
         processes = {pid: process.status() for pid, process in self.processes().items()}
         return "\n".join(["log:", *log[-_LINES_SHOWN:], f"processes: {processes}", status])
+
+
+def _brief(status: dict[str, Any]) -> dict[str, Any]:
+    """Return a status without what fills pages."""
+    left_out = ("live", "validity", "leak", "drift", "last_run")
+    jobs = [{k: v for k, v in job.items() if k not in left_out} for job in status["jobs"]]
+    return {**status, "jobs": jobs}
 
 
 class _Daemons:
