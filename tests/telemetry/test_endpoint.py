@@ -2,13 +2,19 @@
 
 import gzip
 import http.client
+import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
 
 from agentmem_observe.errors import UsageError
 from agentmem_observe.telemetry import catalog
@@ -256,3 +262,39 @@ def test_the_exporter_reads_its_own_process(registry):
 
     assert value(registry, catalog.EXPORTER_RSS) > 1_000_000
     assert 0 < value(registry, catalog.EXPORTER_CPU) <= value(registry, catalog.EXPORTER_CPU)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a priority for each thread")
+def test_who_asks_waits_for_whatever_else_this_process_does():
+    def priority(request):
+        return PlainTextResponse(str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id())))
+
+    async def priority_of_the_loop(request):
+        return priority(request)
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    routes = [Route("/thread", priority), Route("/loop", priority_of_the_loop)]
+    with HttpServer(Starlette(routes=routes)) as server:
+        answers = [ask(server, path=path)[2] for path in ("/thread", "/loop")]
+
+    assert [int(answer) for answer in answers] == [max(10, before)] * 2
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
+
+
+def test_many_who_ask_at_once_take_turns():
+    together = threading.Barrier(4, timeout=10)
+    seen = set()
+
+    def answer(request):
+        together.wait()
+        seen.add(threading.get_ident())
+        return PlainTextResponse("")
+
+    with (
+        HttpServer(Starlette(routes=[Route("/", answer)])) as server,
+        ThreadPoolExecutor(12) as clients,
+    ):
+        statuses = list(clients.map(lambda _: ask(server, path="/")[0], range(12)))
+
+    assert statuses == [200] * 12
+    assert len(seen) == 4
