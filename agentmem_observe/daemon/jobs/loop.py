@@ -164,7 +164,8 @@ class JobLoop(ABC):
             # Before a worker was there to fail: no temporary directory, no process.
             reason = Credentials(self.job.target).hidden_in(str(error))
             failed = benchmarks[min(len(told.rows), len(benchmarks) - 1)]
-            told.rows.append(self.keep(self._failed_row(failed, told.began, reason)))
+            row = self._failed_row(failed.category, failed.name, told.began, reason)
+            told.rows.append(self.keep(row))
         finally:
             self._runner = None
         return told.rows
@@ -185,12 +186,12 @@ class JobLoop(ABC):
         )
         return row
 
-    def _failed_row(self, benchmark: Benchmark, began: float, reason: str) -> RunRow:
+    def _failed_row(self, category: str, benchmark: str, began: float, reason: str) -> RunRow:
         return RunRow(
             id=None,
             job=self.job.name,
-            category=benchmark.category,
-            benchmark=benchmark.name,
+            category=category,
+            benchmark=benchmark,
             target=self.target,
             started_at=began,
             ended_at=time.time(),

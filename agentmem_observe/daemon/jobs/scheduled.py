@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,6 +12,7 @@ from agentmem_observe.daemon.controls import Asked, JobView
 from agentmem_observe.daemon.jobs.loop import LOOK_EVERY_SECONDS, JobLoop, Services
 from agentmem_observe.daemon.schedule import Every, Ticker
 from agentmem_observe.daemon.settings.values import BenchmarkJob
+from agentmem_observe.errors import AgentMemObserveError
 
 
 class ScheduledLoop(JobLoop):
@@ -61,7 +63,7 @@ class ScheduledLoop(JobLoop):
             "name": self.job.name,
             "kind": "benchmark",
             "target": self.target,
-            "what": f"{self.job.category or '*'}/{self.job.benchmark or '*'}",
+            "what": "/".join(self._names()),
             "schedule": str(self.job.schedule),
             "validity": {"verdict": validity, "reasons": last["figures"].get("warnings", [])}
             if validity
@@ -100,8 +102,8 @@ class ScheduledLoop(JobLoop):
     def _attempt(self) -> None:
         """Run all benchmarks; those that fail, again after a while, as often as is allowed."""
         job = self.job
-        left: Sequence[Benchmark] = choose(job.suites, job.category, job.benchmark)
-        for attempt in range(job.retries + 1):
+        left = self._chosen()
+        for attempt in range(job.retries + 1 if left else 0):
             self.standing.enter("waiting")
             with self._host() as granted:
                 if not granted:
@@ -113,6 +115,18 @@ class ScheduledLoop(JobLoop):
                 return
             problem = next(iter(failed.values())).reason
             self._back_off(problem, attempt + 1)
+
+    def _chosen(self) -> Sequence[Benchmark]:
+        """Return what to run; nothing, and a failed run, if a suite is not what it was."""
+        job, began = self.job, time.time()
+        try:
+            return choose(job.suites, job.category, job.benchmark)
+        except AgentMemObserveError as error:
+            self.keep(self._failed_row(*self._names(), began, str(error)))
+            return ()
+
+    def _names(self) -> tuple[str, str]:
+        return self.job.category or "*", self.job.benchmark or "*"
 
     def _skip_overlap(self) -> None:
         """Count the times that passed during the run, which is not made up for them."""

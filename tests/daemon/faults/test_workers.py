@@ -101,6 +101,26 @@ def test_what_runs_out_of_memory_says_so(
     assert {job["state"] for job in daemon.status()["jobs"]} == {"idle"}
 
 
+def test_a_suite_that_is_away_for_a_while_costs_the_runs_of_that_while(
+    new_daemon: Callable[..., Any], benchmark: Callable[..., str], tmp_path: Path
+) -> None:
+    suite, away = tmp_path / "suite", tmp_path / "away"
+    suite.mkdir()
+    (suite / "faulty.py").write_text("def benchmark_quick():\n    return {'fine': True}\n")
+    daemon = new_daemon(benchmark(suites=[str(suite)], every="1s")).start()
+    daemon.until("a run", lambda: daemon.runs("often"))
+
+    suite.rename(away)
+    daemon.until("a failure", lambda: daemon.runs("often")[-1]["status"] == "failed")
+    failed = daemon.runs("often")[-1]
+    away.rename(suite)
+    daemon.until("a good run", lambda: daemon.runs("often")[-1]["status"] == "ok")
+
+    assert failed["reason"].startswith(f"no such suite directory: {str(suite)!r}")
+    assert daemon.metrics()("job_failures_total", cause="error", job_name="often") >= 1
+    assert daemon.said("job_broken") == []
+
+
 def _so_many(count: int, found: Any) -> Any:
     return found if len(found) == count else None
 
