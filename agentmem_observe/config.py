@@ -234,6 +234,10 @@ class SelfConfig(Section):
         leaks_per_thousand: Leaks to put on top of them, in blocks per 1,000 operations.
         drift_ratios: What latency is multiplied by in the simulated soaks that drift.
         histograms: Histograms on the page whose scrape is measured.
+        hammer_seconds: For how long in all a daemon's endpoint is hammered.
+        stretch_seconds: About how long without a break, and then left in quiet.
+        scrapers: How many ask for its pages at the same time.
+        standing_seconds: For how long it is watched what a daemon costs.
     """
 
     category = "self"
@@ -254,6 +258,10 @@ class SelfConfig(Section):
     leaks_per_thousand: PositiveNumbers = [1, 10]
     drift_ratios: PositiveNumbers = [1.1, 1.2, 1.5]
     histograms: PositiveInt = 600
+    hammer_seconds: PositiveNumber = 60
+    stretch_seconds: PositiveNumber = 15
+    scrapers: PositiveInt = 50
+    standing_seconds: PositiveNumber = 240
 
 
 class BenchmarkConfig(Section):

@@ -8,11 +8,13 @@ from agentmem_observe.suite.self import (
     contenders,
     drift_cases,
     exporting,
+    hammering,
     leak_cases,
     omission,
     pacing,
     scraping,
     soak_cases,
+    standing_by,
 )
 
 
@@ -207,3 +209,27 @@ def benchmark_scrape_cost(
         "compressed_bytes": {name: cost.gzip_bytes for name, cost in costs.items()},
         "protobuf_to_text_bytes_ratio": pages["protobuf"] / pages["text"],
     }
+
+
+def benchmark_scrape_disturbance(
+    bench: Bench,
+    hammer_seconds: float = 60.0,
+    stretch_seconds: float = 15.0,
+    scrapers: int = 50,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """What a soak measures while the daemon's endpoint is hammered, over what it does in quiet.
+
+    Scrapers, nonsense, slow requests, writes without a token and paths to what is not served.
+    """
+    return hammering.scrape_disturbance(bench, hammer_seconds, stretch_seconds, scrapers)
+
+
+def benchmark_daemon_cost(
+    bench: Bench, standing_seconds: float = 240.0, **kwargs: Any
+) -> dict[str, Any]:
+    """CPU time, wake-ups and memory of a daemon with one soak, alone and with somebody watching.
+
+    Of its own process, without the worker that is under load.
+    """
+    return standing_by.daemon_cost(bench, standing_seconds)

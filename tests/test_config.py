@@ -212,6 +212,10 @@ def test_the_defaults_are_the_documented_ones():
         "leaks_per_thousand": [1, 10],
         "drift_ratios": [1.1, 1.2, 1.5],
         "histograms": 600,
+        "hammer_seconds": 60,
+        "stretch_seconds": 15,
+        "scrapers": 50,
+        "standing_seconds": 240,
     }
     assert values == expected | {"custom": {}, "output_dir": "benchmark_results"}
 

@@ -223,6 +223,10 @@ SMALL = {
         "leaks_per_thousand": [10],
         "drift_ratios": [1.5],
         "histograms": 20,
+        "hammer_seconds": 11,
+        "stretch_seconds": 11,
+        "scrapers": 2,
+        "standing_seconds": 3,
     },
 }
 
