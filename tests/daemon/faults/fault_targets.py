@@ -5,7 +5,7 @@ import time
 from agentmem_observe.model import Record
 from agentmem_observe.targets.fake import FakeTarget
 
-FILLS_FOR_SECONDS = 10.0
+FILLS_FOR_SECONDS = 8.0
 
 
 class _WithCache(FakeTarget):

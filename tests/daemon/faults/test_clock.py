@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 HOUR = 3600.0
-WHILE_RUNS = 3  # of the job that runs every other second: by then a storm would be seen
+WHILE_RUNS = 4  # of the job that runs every second: by then a storm would be seen
 LIBRARY = "libfaketimeMT.so.1"
 
 
@@ -47,7 +47,7 @@ def test_steps_of_the_wall_clock_make_no_storm_and_run_nothing_twice(
     in_an_hour = datetime.fromtimestamp(time.time() + HOUR, UTC)
     daemon = new_daemon(
         soak()
-        + benchmark("often", every="2s")
+        + benchmark("often", every="1s")
         + benchmark("minutely", every=None, cron="* * * * *")
         + benchmark("daily", every=None, cron=f"{in_an_hour:%-M %-H} * * *"),
         environment={

@@ -87,10 +87,10 @@ def test_a_freeze_of_the_target_shows_in_the_latency_and_restarts_nothing(
     daemon.until_windows("steady", more=2)
     metrics = daemon.metrics()
 
-    slow = [window["figures"]["latency_p99_seconds"] for window in windows]
-    assert max(slow) <= 5.0
-    assert windows[-1]["figures"]["service_time_p50_seconds"] < 1.0, "most only waited in line"
-    assert windows[-1]["figures"]["failed_operations"] == 0
+    figures = windows[-1]["figures"]
+    assert figures["failed_operations"] == 0
+    # Most of the operations only waited in line: to look at what they took would hide the freeze.
+    assert figures["service_time_p50_seconds"] < figures["latency_p99_seconds"] / 2
     assert daemon.runs("steady") == []
     assert list(daemon.workers()) == [worker]
     assert len({window["soak"] for window in daemon.windows("steady")}) == 1
@@ -117,7 +117,7 @@ def test_a_leak_is_told_from_a_cache_that_fills(
 
     verdicts = {
         "leaking": ("leak", 0),
-        "filling": ("none", 30),
+        "filling": ("none", 24),
     }
     for job, (verdict, fewest) in verdicts.items():
         daemon.until(
