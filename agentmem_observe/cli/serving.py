@@ -86,6 +86,7 @@ def serve(
             WebServer(daemon_app(daemon, registry), registry, web) as server,
             announce(settings.state_dir, server.url),
         ):
+            daemon.serve_with(server)
             log.say("serving", f"Serving {server.url}", url=server.url)
             daemon.run_until_stopped()
     log.say("stopped", "Stopped.")

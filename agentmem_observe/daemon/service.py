@@ -26,6 +26,7 @@ from agentmem_observe.daemon.jobs.soaks import SoakLoop
 from agentmem_observe.daemon.jobs.views import run_view, window_view
 from agentmem_observe.daemon.notify import Notifier
 from agentmem_observe.daemon.settings.values import Job, Settings, SoakJob
+from agentmem_observe.daemon.web.server import WebServer
 from agentmem_observe.errors import AgentMemObserveError, ConfigError
 from agentmem_observe.results.host import host
 from agentmem_observe.telemetry import catalog
@@ -62,6 +63,7 @@ class Daemon(Controls):
         self._reload_asked = False
         self._changing = threading.Lock()
         self._problem = ""
+        self._server: WebServer | None = None
         self._started_at = self._loaded_at = time.time()
         self._cpu = _CpuShare()
         self._notifier = Notifier(os.environ, services.say)
@@ -70,6 +72,10 @@ class Daemon(Controls):
         self._registry.set(catalog.DAEMON_STARTED, {}, self._started_at)
         self._registry.add(catalog.STATE_LOST, {}, 0)
         self._note_loaded()
+
+    def serve_with(self, server: WebServer) -> None:
+        """Read the server's own configuration again too, from now on, and show its problems."""
+        self._server = server
 
     # What others ask of it, from any thread
 
@@ -86,7 +92,7 @@ class Daemon(Controls):
             "settings": {
                 "file": str(file) if file else None,
                 "loaded_at": self._loaded_at,
-                "problem": self._problem,
+                "problem": self._problem or (self._server.problem if self._server else ""),
             },
             "disk": {
                 "writable": disk.writable,
@@ -137,6 +143,8 @@ class Daemon(Controls):
             try:
                 settings = self._load()
                 self._refuse_restart(settings)
+                if self._server is not None:
+                    self._server.reload()
             except ConfigError as error:
                 self._problem = str(error)
                 self._registry.set(catalog.SETTINGS_LOADED, {}, 0)

@@ -138,4 +138,4 @@ def test_a_leak_is_told_from_a_cache_that_fills(
     blocks = [window["figures"]["blocks"] for window in daemon.windows("filling")]
     third = len(blocks) // 3
     filled, after = blocks[third] - blocks[1], max(blocks[third:]) - min(blocks[third:])
-    assert filled > 10 * after, "the cache did not fill while it was looked at"
+    assert filled > 4 * after, "the cache did not fill while it was looked at"
