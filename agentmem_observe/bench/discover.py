@@ -1,6 +1,7 @@
 """Finds ``benchmark_*`` functions by reading source files, without running them."""
 
 import ast
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,17 +69,14 @@ def discover(suites: Iterable[Path]) -> list[Benchmark]:
         The benchmarks in order of suite, file name and position in the file.
 
     Raises:
-        UsageError: If a suite is not a directory.
+        UsageError: If a suite is not a directory that can be read.
         BenchmarkError: If a file is not Python, then the message names file and line; or if it
             cannot be read.
     """
     found: dict[str, Benchmark] = {}
     for suite in suites:
-        if not suite.is_dir():
-            raise UsageError(f"no such suite directory: {str(suite)!r}; name a directory of *.py")
-        for path in sorted(suite.glob("*.py")):
-            if not path.name.startswith(_PASSED_OVER):
-                found.update((benchmark.id, benchmark) for benchmark in _in_file(path))
+        for path in _files(suite):
+            found.update((benchmark.id, benchmark) for benchmark in _in_file(path))
     return list(found.values())
 
 
@@ -180,6 +178,25 @@ def _some(found: list[Benchmark], suites: Sequence[Path]) -> list[Benchmark]:
             "a benchmark is a function named benchmark_* in a file *.py"
         )
     return found
+
+
+def _files(suite: Path) -> list[Path]:
+    try:
+        names = sorted(os.listdir(suite))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(
+            f"no such suite directory: {str(suite)!r}; name a directory of *.py"
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"suite directory {str(suite)!r} cannot be read: {error.strerror}; make it readable, "
+            "or name another"
+        ) from error
+    return [
+        suite / name
+        for name in names
+        if name.endswith(".py") and not name.startswith(_PASSED_OVER)
+    ]
 
 
 def _in_file(path: Path) -> Iterator[Benchmark]:

@@ -29,6 +29,7 @@ from agentmem_observe.daemon.settings.values import Job, Settings, SoakJob
 from agentmem_observe.daemon.web.server import WebServer
 from agentmem_observe.errors import AgentMemObserveError, ConfigError
 from agentmem_observe.results.host import host
+from agentmem_observe.targets.credentials import redact_within
 from agentmem_observe.telemetry import catalog
 
 _WINDOWS_SHOWN = 500
@@ -145,12 +146,15 @@ class Daemon(Controls):
                 self._refuse_restart(settings)
                 if self._server is not None:
                     self._server.reload()
-            except ConfigError as error:
-                self._problem = str(error)
+            except Exception as error:  # whatever a file may say, the jobs go on
+                known = isinstance(error, AgentMemObserveError)
+                self._problem = (
+                    str(error) if known else redact_within(f"{type(error).__name__}: {error}")
+                )
                 self._registry.set(catalog.SETTINGS_LOADED, {}, 0)
                 self._services.say(
                     "settings_refused",
-                    f"{error}\nThe settings were not changed.",
+                    f"{self._problem}\nThe settings were not changed.",
                     level=logging.ERROR,
                 )
                 return self._problem
@@ -230,9 +234,11 @@ class Daemon(Controls):
         with self._changing:
             wanted: Mapping[str, Job] = {job.name: job for job in self._settings.jobs}
             for name, loop in list(self._loops.items()):
+                # Looked at once: one that ends meanwhile is met again, with all that belongs to it.
+                alive = loop.alive
                 if wanted.get(name) != loop.job:
-                    self._retire(name, loop)
-                if not loop.alive:
+                    self._retire(name, loop, alive)
+                if not alive:
                     self._retired_at.pop(name, None)
                     self._replace(name, wanted.get(name))
             for name, job in wanted.items():
@@ -247,7 +253,7 @@ class Daemon(Controls):
         self._loops[name] = loop = _loop_of(job, self._services)
         loop.start()
 
-    def _retire(self, name: str, loop: JobLoop) -> None:
+    def _retire(self, name: str, loop: JobLoop, alive: bool) -> None:
         """End a job that is no longer wanted like this; abandon it when its grace is over."""
         now = time.monotonic()
         retired_at = self._retired_at.setdefault(name, now)
@@ -255,7 +261,7 @@ class Daemon(Controls):
             loop.abandon()
         else:
             loop.end()
-        if not loop.alive:
+        if not alive:
             loop.forget()
 
     def _end_all(self) -> None:
@@ -263,9 +269,9 @@ class Daemon(Controls):
         for loop in loops:
             loop.end()
         deadline = time.monotonic() + self._settings.shutdown_seconds
-        while not self.hurrying and time.monotonic() < deadline and _alive(loops):
-            _alive(loops)[0].join(_LOOK_AT_ENDING_SECONDS)
-        left = _alive(loops)
+        left = loops
+        while (left := _alive(left)) and not self.hurrying and time.monotonic() < deadline:
+            left[0].join(_LOOK_AT_ENDING_SECONDS)
         for loop in left:
             self._services.say(
                 "job_abandoned",

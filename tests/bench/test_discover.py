@@ -127,6 +127,11 @@ def test_a_suite_that_is_not_a_directory_is_refused(tmp_path: Path) -> None:
         discover([tmp_path / "nowhere"])
 
 
+def test_a_suite_that_the_system_does_not_show_is_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="xxx' cannot be read: File name too long; make it"):
+        discover([tmp_path / ("x" * 300)])
+
+
 @pytest.mark.parametrize(
     ("category", "name", "message"),
     [

@@ -1,0 +1,74 @@
+"""What the daemon does besides its jobs: settings read again, and what they can do to it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentmem_observe.daemon.jobs.loop import Services
+from agentmem_observe.daemon.service import Daemon
+from agentmem_observe.daemon.settings.values import Settings, WebSettings
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.errors import UsageError
+from agentmem_observe.telemetry.registry import MetricRegistry
+from agentmem_observe.telemetry.runs import RunMetrics
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    web = WebSettings("127.0.0.1", 0, None, insecure=False)
+    return Settings(tmp_path, 1.0, None, None, web, jobs=(), file=None)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def daemon_of(settings: Settings, said: list[str], tmp_path: Path) -> Any:
+    """Make a daemon without jobs that reads its settings by a function."""
+
+    def say(event: str, message: str, *, level: int = 0, **fields: Any) -> None:
+        said.append(message)
+
+    with State.open(tmp_path) as state:
+        services = Services(RunMetrics(MetricRegistry()), state, say)
+
+        def make(load: Callable[[], Settings]) -> Daemon:
+            return Daemon(settings, services, load)
+
+        yield make
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UsageError("no such suite"), "no such suite"),
+        (PermissionError(13, "Permission denied", "su"), "PermissionError: [Errno 13]"),
+        (ValueError("embedded null byte"), "ValueError: embedded null byte"),
+        (ValueError("redis://me:hunter2@h/0"), "ValueError: redis://"),
+    ],
+)
+def test_settings_that_cannot_be_read_are_refused_whatever_goes_wrong(
+    daemon_of: Any, said: list[str], error: Exception, told: str
+) -> None:
+    def load() -> Settings:
+        raise error
+
+    daemon = daemon_of(load)
+
+    problem = daemon.reload()
+
+    assert problem.startswith(told)
+    assert "hunter2" not in problem
+    assert daemon.status()["settings"]["problem"] == problem
+    assert said == [f"{problem}\nThe settings were not changed."]
+
+
+def test_what_takes_a_restart_is_refused(daemon_of: Any, settings: Settings) -> None:
+    daemon = daemon_of(lambda: replace(settings, state_dir=Path("elsewhere")))
+
+    assert "state_dir cannot change while the daemon runs; restart it" in daemon.reload()
