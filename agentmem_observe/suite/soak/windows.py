@@ -83,6 +83,11 @@ class Soak:
             measured = self._bench.open_loop(self._script, arrivals, workers=self._load.workers)
         # Months of them would be a leak of our own; what they say goes out with each window.
         del self._bench.measurements[:-1]
+        if arrivals.cut:
+            # All is over, perhaps before anything was sent: that is no fault of the target.
+            self._windows += 1
+            self._operations += measured.load.operations
+            return Window(self._windows, started_at, time.perf_counter() - began, {"cut": True})
         if not measured.ok:
             raise TargetError(
                 f"none of {measured.load.operations:,} operations in a window succeeded "
@@ -95,7 +100,7 @@ class Soak:
         self._windows += 1
         self._operations += measured.load.operations
         figures = {
-            "cut": arrivals.cut,
+            "cut": False,
             "validity": {
                 "verdict": measured.validity.verdict,
                 "reasons": list(measured.validity.reasons),
