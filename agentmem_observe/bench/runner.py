@@ -105,10 +105,15 @@ class BenchmarkRunner:
         self._observer = observer or Observer()
         self._tracing = tracing or RunTracing()
         self._stop = threading.Event()
+        self._finishing = threading.Event()
 
     def stop(self) -> None:
         """End the runs in hand, saving what they measured, and start no more."""
         self._stop.set()
+
+    def finish(self) -> None:
+        """Let the runs in hand come to their ends, and start no more."""
+        self._finishing.set()
 
     @property
     def stopped(self) -> bool:
@@ -232,7 +237,7 @@ class BenchmarkRunner:
         self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int = 1
     ) -> str | None:
         """Run one benchmark unless stopped; return the path of its result file."""
-        if self.stopped:
+        if self.stopped or self._finishing.is_set():
             return None
         key = RunKey(redact(self.options.target), benchmark.category, benchmark.name)
         with self._tracing.run(key) as trace:

@@ -33,12 +33,14 @@ class Log:
     Attributes:
         current_span: Returns trace id and span id of the calling thread's current span, 32 and 16
             hexadecimal digits; None for none. Set this when something is traced.
+        unsaid: Messages for people that could not be written.
     """
 
     def __init__(self) -> None:
         """Speak to people."""
         self.current_span: Callable[[], tuple[str, str] | None] = no_span
         self._handler: logging.Handler | None = None
+        self.unsaid = 0
         self._hidden: list[Credentials] = []
         self._known: set[str] = set()
 
@@ -88,7 +90,11 @@ class Log:
             **fields: Further facts, of JSON's types; only JSON has them.
         """
         if self._handler is None:
-            click.echo(message, err=True)
+            try:
+                click.echo(message, err=True)
+            except OSError:
+                # Nobody reads what is said, or its disk is full: that must not end what is done.
+                self.unsaid += 1
         else:
             _LOGGER.log(level, message, extra={"event": event, "fields": fields})
 

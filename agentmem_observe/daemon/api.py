@@ -121,6 +121,8 @@ class _Api:
             return _json({"job": name, "asked": asked.value}, status=202)
         if asked is Asked.UNKNOWN:
             raise HTTPException(404, self._no_job(name))
+        if asked is Asked.ENDING:
+            raise HTTPException(409, f"job {name!r} is about to end; ask again when it is back")
         if asked is Asked.ALREADY:
             raise HTTPException(
                 409, f"job {name!r} runs already, or waits for the host; ask again when it is idle"

@@ -29,6 +29,7 @@ class Asked(Enum):
     ALREADY = "already"  # it runs, or is due and waits for the host
     UNKNOWN = "unknown"
     NOT_POSSIBLE = "not possible"  # a soak always runs
+    ENDING = "ending"  # it, or the daemon, is about to end
 
 
 class RunView(TypedDict):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from agentmem_observe.daemon.jobs.soaks import SoakLoop
 from agentmem_observe.daemon.jobs.views import run_view, window_view
 from agentmem_observe.daemon.notify import Notifier
 from agentmem_observe.daemon.settings.values import Job, Settings, SoakJob
+from agentmem_observe.daemon.state.retention import judged_as_of
 from agentmem_observe.daemon.web.server import WebServer
 from agentmem_observe.errors import AgentMemObserveError, ConfigError
 from agentmem_observe.results.host import host
@@ -69,6 +71,7 @@ class Daemon(Controls):
         self._cpu = _CpuShare()
         self._notifier = Notifier(os.environ, services.say)
         self._next_look = self._next_prune = 0.0
+        self._pruned_as_of: float | None = None
         self._counted_lost = 0
         self._registry.set(catalog.DAEMON_STARTED, {}, self._started_at)
         self._registry.add(catalog.STATE_LOST, {}, 0)
@@ -234,7 +237,7 @@ class Daemon(Controls):
         with self._changing:
             wanted: Mapping[str, Job] = {job.name: job for job in self._settings.jobs}
             for name, loop in list(self._loops.items()):
-                # Looked at once: one that ends meanwhile is met again, with all that belongs to it.
+                # Looked at once: one that ends meanwhile is met again a second later.
                 alive = loop.alive
                 if wanted.get(name) != loop.job:
                     self._retire(name, loop, alive)
@@ -295,15 +298,17 @@ class Daemon(Controls):
         self._counted_lost = health.lost
 
     def _prune(self) -> None:
-        settings = self._settings
+        settings, state = self._settings, self._services.state
         try:
-            self._services.state.prune(
-                time.time(),
+            before = state.newest_end() if self._pruned_as_of is None else self._pruned_as_of
+            self._pruned_as_of = judged_as_of(time.time(), before)
+            state.prune(
+                self._pruned_as_of,
                 {job.name: job.retention_seconds for job in settings.jobs},
                 settings.retention_seconds,
                 settings.retention_bytes,
             )
-        except (AgentMemObserveError, OSError) as error:
+        except (AgentMemObserveError, OSError, sqlite3.Error) as error:
             self._services.say(
                 "prune_failed",
                 f"Old results were not removed: {error}; it is tried again in an hour",

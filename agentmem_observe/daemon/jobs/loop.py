@@ -90,6 +90,8 @@ class JobLoop(ABC):
         """Start nothing more, and let what is under way come to its end."""
         self._ending.set()
         self._poked.set()
+        if (runner := self._runner) is not None:
+            runner.finish()
 
     def abandon(self) -> None:
         """End what is under way, keeping what it measured."""
@@ -137,7 +139,11 @@ class JobLoop(ABC):
                     level=logging.ERROR,
                     job=self.job.name,
                 )
-                self._back_off(f"a defect of agentmem-observe: {type(error).__name__}", 1)
+                self.standing.broke()
+                self._back_off(
+                    f"a defect of agentmem-observe: {type(error).__name__}",
+                    self.standing.failures_in_a_row,
+                )
         self.standing.enter("finished")
 
     def _run(

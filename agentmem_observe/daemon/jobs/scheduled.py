@@ -39,19 +39,20 @@ class ScheduledLoop(JobLoop):
             random=random.Random(),
             last_run_at=services.state.last_started(job.name),
         )
-        self._asked = threading.Event()
-        self._busy = False
+        self._lock = threading.Lock()  # of these two: asked for, or at it
+        self._asked = self._busy = False
         self.standing.due(self._ticker.next_due_at)
         if isinstance(job.schedule, Every):
             self.standing.comes_every(job.schedule.seconds)
 
     def ask(self) -> Asked:
         """Have it run as soon as the host is free; also if it is never due again."""
-        if self._busy or self._asked.is_set():
-            return Asked.ALREADY
-        if not self.alive:
-            return Asked.NOT_POSSIBLE
-        self._asked.set()
+        with self._lock:
+            if self._ending.is_set() or not self.alive:
+                return Asked.ENDING
+            if self._busy or self._asked:
+                return Asked.ALREADY
+            self._asked = True
         self._poked.set()
         return Asked.QUEUED
 
@@ -76,20 +77,22 @@ class ScheduledLoop(JobLoop):
 
     def _work(self) -> None:
         while self._wait():
-            self._busy = True
             try:
-                self._attempt()
+                made_way = self._attempt()
             finally:
                 self._busy = False
-            self._skip_overlap()
+            if not made_way:
+                self._skip_overlap()
 
     def _wait(self) -> bool:
         """Wait until it is due or asked for; return False when the job is to end."""
         while not self._ending.is_set():
             self.standing.due(self._ticker.next_due_at)
             left = self._ticker.wait_seconds()
-            if self._asked.is_set():
-                self._asked.clear()
+            with self._lock:
+                asked, self._asked = self._asked, False
+                self._busy = asked or left <= 0
+            if asked:
                 return True
             if left <= 0:
                 self.standing.skipped("missed", self._ticker.take())
@@ -99,22 +102,28 @@ class ScheduledLoop(JobLoop):
             self._poked.clear()
         return False
 
-    def _attempt(self) -> None:
-        """Run all benchmarks; those that fail, again after a while, as often as is allowed."""
+    def _attempt(self) -> bool:
+        """Run all benchmarks; those that fail, again after a while, as often as is allowed.
+
+        Returns:
+            Whether it gave up because the job is due again, which is then made up for.
+        """
         job = self.job
         left = self._chosen()
         for attempt in range(job.retries + 1 if left else 0):
             self.standing.enter("waiting")
             with self._host() as granted:
                 if not granted:
-                    return
+                    return False
                 rows = self._run(left, job.params, job.config, self._options())
             failed = {(row.category, row.benchmark): row for row in rows if row.status == "failed"}
             left = [one for one in left if (one.category, one.name) in failed]
             if not left or attempt == job.retries or self._ending.is_set():
-                return
-            problem = next(iter(failed.values())).reason
-            self._back_off(problem, attempt + 1)
+                return False
+            self._back_off(next(iter(failed.values())).reason, attempt + 1)
+            if self._ticker.wait_seconds() <= 0:
+                return True
+        return False
 
     def _chosen(self) -> Sequence[Benchmark]:
         """Return what to run; nothing, and a failed run, if a suite is not what it was."""

@@ -101,6 +101,13 @@ class Standing:
         elif run["status"] == "ok":
             self.succeeded(run["ended_at"])
 
+    def broke(self) -> None:
+        """It failed by a defect of ours, before there was a run to tell of."""
+        with self._lock:
+            self._known["failures_in_a_row"] += 1
+        self._registry.add(catalog.JOB_FAILURES, self._labels(cause="defect"), 1)
+        self._set(catalog.JOB_FAILURES_IN_A_ROW, self.failures_in_a_row)
+
     def succeeded(self, at: float) -> None:
         """It has results: those of a run, or of one more window."""
         with self._lock:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agentmem_observe.daemon.state import recovery
-from agentmem_observe.daemon.state.database import size_of
+from agentmem_observe.daemon.state.database import Database, size_of
 from agentmem_observe.daemon.state.disk import Disk
 from agentmem_observe.daemon.state.ledger import Ledger
 from agentmem_observe.daemon.state.lock import DirectoryLock
@@ -30,6 +30,7 @@ DATABASE = "state.sqlite"
 RESULTS = "results"
 
 _MOST_ROWS = 10_000
+_LOOKED_AT = 100  # of a job's newest runs, for one that was not interrupted
 """Of one answer."""
 
 
@@ -189,9 +190,12 @@ class State:
         return next(iter(self.runs(job, limit=1)), None)
 
     def last_started(self, job: str) -> float | None:
-        """Return when a job's last run started, in seconds since 1970; None if it never ran."""
-        row = self.last_run(job)
-        return None if row is None else row.started_at
+        """Return when a job's last run started, in seconds since 1970; None if it never ran.
+
+        One that was interrupted, as by the end of the daemon, does not count: it is due again.
+        """
+        rows = self.runs(job, limit=_LOOKED_AT)
+        return next((row.started_at for row in rows if row.cause != "interrupted"), None)
 
     def windows(self, job: str, *, soak: str | None = None, limit: int = 500) -> list[WindowRow]:
         """Return a job's newest windows, oldest first.
@@ -224,6 +228,14 @@ class State:
             bytes=self._ledger.result_bytes + size_of(self.directory / DATABASE),
             warnings=tuple(self._ledger.warnings),
         )
+
+    def newest_end(self) -> float | None:
+        """Return when the newest run or window ended, in seconds since 1970; None without any.
+
+        Raises:
+            sqlite3.Error: If the database does not work.
+        """
+        return self._ledger.ask(Database.newest_end)
 
     def prune(
         self,

@@ -1,6 +1,7 @@
 """Who may use the host: soaks share it, a benchmark has it alone, nobody waits for ever."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from agentmem_observe.daemon.jobs.host import Host
@@ -20,6 +21,12 @@ def waits(host: Host) -> bool:
     return not shared
 
 
+def until_waiting(host: Host) -> None:
+    deadline = time.monotonic() + 60
+    while not waits(host):
+        assert time.monotonic() < deadline, "nobody came to wait"
+
+
 def test_soaks_share_the_host() -> None:
     host = Host()
 
@@ -37,8 +44,7 @@ def test_a_benchmark_waits_for_the_windows_under_way_and_no_new_one_begins() -> 
             entered.set()
 
     thread = in_thread(benchmark)
-    while not waits(host):
-        pass
+    until_waiting(host)
     assert not entered.is_set()
     assert not host.share("another soak")
     assert host.share("soak"), "it has the host already"
@@ -82,8 +88,7 @@ def test_waiting_ends_when_it_is_stopped_and_blocks_nobody_afterwards() -> None:
             answers.append(granted)
 
     thread = in_thread(benchmark)
-    while not waits(host):
-        pass
+    until_waiting(host)
     stop.set()
     thread.join(10)
 

@@ -1,5 +1,8 @@
 """Job threads with real workers: due, asked for, failing, retried, judged, ended."""
 
+import contextlib
+import errno
+import io
 import math
 import threading
 import time
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from agentmem_observe.cli.logs import Log
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.daemon.controls import Asked
 from agentmem_observe.daemon.jobs.backoff import Backoff
@@ -214,7 +218,74 @@ def test_a_job_may_be_asked_for_also_when_it_is_never_due(
     until(lambda: services.state.runs(), loop)
     ended(loop)
 
-    assert loop.ask() is Asked.NOT_POSSIBLE
+    assert loop.ask() is Asked.ENDING
+
+
+def test_a_job_that_is_to_end_starts_no_further_benchmark(
+    tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = benchmark_job(tmp_path, benchmark=None)
+    loop = ScheduledLoop(job, services, Due(1))
+    keep = State.save_run
+
+    def ends_with_the_first(self: State, row: Any) -> Any:
+        loop.end()
+        return keep(self, row)
+
+    monkeypatch.setattr(State, "save_run", ends_with_the_first)
+
+    loop.start()
+    assert loop.join(PATIENCE_SECONDS)
+
+    assert [row.benchmark for row in services.state.runs()] == ["counted"]
+
+
+def test_a_run_that_was_interrupted_is_due_again(tmp_path: Path, services: Services) -> None:
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "slow.py").write_text(
+        "import time\n\ndef benchmark_endless():\n    time.sleep(3600)\n"
+    )
+    job = benchmark_job(tmp_path, category="slow", benchmark="endless", params={})
+    loop = ScheduledLoop(job, services)
+
+    loop.start()
+    until(lambda: loop.view()["state"] == "running", loop)
+    loop.abandon()
+    assert loop.join(PATIENCE_SECONDS)
+
+    assert [row.cause for row in services.state.runs()] == ["interrupted"]
+    assert services.state.last_started("nightly") is None
+
+
+def test_a_job_that_is_due_again_makes_way_for_its_next_run(
+    tmp_path: Path, services: Services
+) -> None:
+    job = benchmark_job(tmp_path, params={"marks": str(tmp_path), "fails": 1}, retries=99)
+    loop = ScheduledLoop(job, services, Due(2))
+
+    loop.start()
+    until(lambda: loop.view()["state"] == "finished", loop)
+    ended(loop)
+
+    statuses = [row.status for row in reversed(services.state.runs())]
+    assert statuses == ["failed", "ok"]
+    assert loop.view()["skipped"] == {"missed": 0, "overlap": 0}
+
+
+def test_what_is_said_to_nobody_costs_no_run(tmp_path: Path, services: Services) -> None:
+    class Nobody(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    log = Log()
+    with contextlib.redirect_stderr(Nobody()):
+        loop = ScheduledLoop(benchmark_job(tmp_path), replace(services, say=log.say), Due(1))
+        loop.start()
+        until(lambda: loop.view()["state"] == "finished", loop)
+        ended(loop)
+
+    assert [row.status for row in services.state.runs()] == ["ok"]
+    assert log.unsaid == 1
 
 
 def test_a_job_waits_while_a_soak_is_in_a_window_and_ends_without_having_run(
