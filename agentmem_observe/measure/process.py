@@ -66,6 +66,28 @@ class ProcessSample:
     run_queue_wait_seconds: float | None = None
 
 
+def life_of(pid: int, *, proc: Path = Path("/proc")) -> str:
+    """Return which life of which process has an id; "" if none has.
+
+    It goes by the kernel's clock ticks and the boot, and not by the time of day: that of a
+    process's start moves when the clock is set.
+
+    Args:
+        pid: Process id.
+        proc: Where the proc file system is mounted.
+    """
+    stat = procfs.read_text(proc / str(pid) / "stat")
+    boot = procfs.read_text(proc / "sys" / "kernel" / "random" / "boot_id")
+    if stat and boot:
+        return f"{pid} since tick {procfs.parse_start_ticks(stat)} of boot {boot.strip()}"
+    if proc.joinpath("stat").exists():
+        return ""
+    try:
+        return f"{pid} since {psutil.Process(pid).create_time():.0f}"
+    except psutil.NoSuchProcess:
+        return ""
+
+
 class ThreadSum:
     """Sums a counter that the kernel keeps per thread, so that it never falls when one exits.
 

@@ -63,6 +63,16 @@ def parse_faults(stat: str) -> tuple[int, int]:
     return int(after_name[7]), int(after_name[9])
 
 
+def parse_start_ticks(stat: str) -> int:
+    """Return when a process started, in clock ticks since boot, from ``/proc/<pid>/stat``.
+
+    Examples:
+        >>> parse_start_ticks("7 (a) b) S 1 7 7 0 -1 0 99 0 3 0 12 5 0 0 20 0 1 0 4711 0")
+        4711
+    """
+    return int(stat.rpartition(")")[2].split()[19])
+
+
 def parse_run_queue_wait(schedstat: str) -> int:
     """Return the nanoseconds a thread was runnable but waited, from its ``schedstat``.
 

@@ -16,6 +16,7 @@ from agentmem_observe.measure.process import (
     ProcessProbe,
     ProcessSample,
     ThreadSum,
+    life_of,
     summarise,
 )
 
@@ -273,3 +274,24 @@ def test_every_figure_of_a_sample_is_in_the_summary() -> None:
 
     condensed = {"at_seconds", "rss_bytes", "uss_bytes", "thread_count", "fd_count"}
     assert names - condensed <= summary.keys()
+
+
+def test_a_life_does_not_change_when_the_clock_is_set_but_with_the_process_and_the_boot(
+    tmp_path: Path,
+) -> None:
+    def write(start_tick: int, boot: str) -> None:
+        (tmp_path / "7").mkdir(exist_ok=True)
+        fields = " ".join(["S", *["0"] * 18, str(start_tick), "0"])
+        (tmp_path / "7" / "stat").write_text(f"7 (a) b) {fields}")
+        (tmp_path / "sys/kernel/random").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sys/kernel/random/boot_id").write_text(f"{boot}\n")
+
+    lives = []
+    for start_tick, boot, boot_seconds in [(9, "a", 1), (9, "a", 3601), (10, "a", 1), (9, "b", 1)]:
+        write(start_tick, boot)
+        (tmp_path / "stat").write_text(f"btime {boot_seconds}\n")  # moves with the clock
+        lives.append(life_of(7, proc=tmp_path))
+
+    assert lives[0] == lives[1] == "7 since tick 9 of boot a"
+    assert len(set(lives)) == 3
+    assert life_of(8, proc=tmp_path) == ""
