@@ -3,7 +3,7 @@
 import math
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
@@ -153,11 +153,7 @@ class RedisTarget(MemoryTarget):
             raise TargetError(
                 f"Redis at {self._address} refuses database {self._database}: {error}"
             ) from error
-        self._server = {
-            "version": str(about["redis_version"]),
-            "server_process_id": str(about["process_id"]),
-            "append_only_file": "on" if about["aof_enabled"] else "off",
-        }
+        self._note(about)
         self._is_open = True
 
     def close(self) -> None:
@@ -247,11 +243,22 @@ class RedisTarget(MemoryTarget):
             return sum(pipeline.execute())
 
     def stats(self) -> dict[str, float]:
-        """Return what the whole server occupies, other users' keys included."""
-        about = self._client.info("memory")
+        """Return what the whole server occupies, other users' keys included.
+
+        It may have been started anew since it was opened: `info` tells of the one that answers.
+        """
+        about = self._client.info()
+        self._note(about)
         return {
             "used_memory_bytes": float(about["used_memory"]),
             "rss_bytes": float(about["used_memory_rss"]),
+        }
+
+    def _note(self, about: Mapping[str, Any]) -> None:
+        self._server = {
+            "version": str(about["redis_version"]),
+            "server_process_id": str(about["process_id"]),
+            "append_only_file": "on" if about["aof_enabled"] else "off",
         }
 
     def _key(self, agent_id: str, record_id: str) -> str:

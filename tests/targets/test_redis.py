@@ -84,6 +84,19 @@ def test_once_opened_it_knows_the_server(redis_location: str) -> None:
     target.close()
 
 
+def test_asked_what_it_holds_it_learns_of_a_server_that_was_started_anew(
+    redis_location: str,
+) -> None:
+    target = opened(redis_location)
+    now = target.info().notes["server_process_id"]
+    target._server["server_process_id"] = "1"  # the one before
+
+    target.stats()
+
+    assert target.info().notes["server_process_id"] == now
+    target.close()
+
+
 def test_more_threads_than_the_client_allows_by_default_can_be_connected(
     redis_location: str,
 ) -> None:

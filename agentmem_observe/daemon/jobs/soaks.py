@@ -259,13 +259,14 @@ def _punctuality(measured: Aggregate) -> dict[str, float]:
 
 def _soak_window(figures: dict[str, Any], at_seconds: float, seconds: float) -> SoakWindow:
     """Return a window as it is judged, out of what is stored of it."""
-    in_server = bool(figures["server"])
+    # A server that is on another host has no RSS for us: that of its client says nothing.
+    holder = "worker" if figures["in_process"] else "server"
     return SoakWindow(
         at_seconds=at_seconds,
         seconds=seconds,
         operations=figures["operations"],
         blocks=figures["blocks"],
-        resident_bytes=figures["server_rss_bytes" if in_server else "worker_rss_bytes"],
+        resident_bytes=figures[f"{holder}_rss_bytes"],
         stored_bytes=figures["stored_bytes"],
         load=figures["operations"] / seconds,
         service_p50_seconds=figures.get("service_time_p50_seconds"),

@@ -46,19 +46,27 @@ def is_in_process(target: MemoryTarget) -> bool:
     return not {"address", "server_process_id"} & target.info().notes.keys()
 
 
-def server_probe(target: MemoryTarget) -> Probe | None:
-    """Return a probe of the target's server, None if there is none on this host.
+def server_process(target: MemoryTarget) -> int | None:
+    """Return the id of the process of the target's server, None if it is not on this host.
 
     A target tells in its notes, as ``server_process_id``. A process of another name under that id
     is not it: the server is then on another host.
     """
     info = target.info()
     pid = info.notes.get("server_process_id", "")
-    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
+    if not pid.isdecimal():
         return None
-    if info.name not in psutil.Process(int(pid)).name():
+    try:
+        name = psutil.Process(int(pid)).name()
+    except psutil.NoSuchProcess:
         return None
-    return ProcessProbe(int(pid), uss_every=_USS_EVERY).sample
+    return int(pid) if info.name in name else None
+
+
+def server_probe(target: MemoryTarget) -> Probe | None:
+    """Return a probe of the target's server, None if there is none on this host."""
+    pid = server_process(target)
+    return None if pid is None else ProcessProbe(pid, uss_every=_USS_EVERY).sample
 
 
 class Usage:

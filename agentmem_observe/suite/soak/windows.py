@@ -5,8 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import psutil
-
 from agentmem_observe.bench.context import Bench
 from agentmem_observe.bench.holdings import report_holdings
 from agentmem_observe.bench.measurement import Measurement
@@ -14,7 +12,7 @@ from agentmem_observe.bench.messages import Window
 from agentmem_observe.bench.turns import Turns
 from agentmem_observe.errors import TargetError
 from agentmem_observe.measure.cycles import allocated_blocks
-from agentmem_observe.measure.process import ProcessSample
+from agentmem_observe.measure.process import ProcessSample, life_of
 from agentmem_observe.model import Float64Array, Record
 from agentmem_observe.suite.scalability.leaking import (
     OPERATIONS_PER_RECORD,
@@ -22,7 +20,12 @@ from agentmem_observe.suite.scalability.leaking import (
     cycle,
 )
 from agentmem_observe.suite.scalability.steady import SteadyLoad
-from agentmem_observe.suite.scalability.usage import Usage, is_in_process, server_probe
+from agentmem_observe.suite.scalability.usage import (
+    Usage,
+    is_in_process,
+    server_probe,
+    server_process,
+)
 from agentmem_observe.targets.base import Capability, MemoryTarget
 from agentmem_observe.telemetry.catalog import MEMORY_BYTES, MEMORY_RECORDS, Metric
 from agentmem_observe.workload.arrivals import Arrivals
@@ -78,6 +81,7 @@ class Soak:
             self._fill()
         started_at, began = time.time(), time.perf_counter()
         arrivals = _CutShort(self._load.arrivals, self._bench.turns)
+        life = _server_life(self._target)
         server = Usage(server_probe(self._target) or _nothing, _SERVER_EVERY_SECONDS)
         with self._bench.turn(self._windows + 1), server:
             measured = self._bench.open_loop(self._script, arrivals, workers=self._load.workers)
@@ -109,9 +113,8 @@ class Soak:
             "achieved_operations_per_second": measured.answered_per_second,
             "operations": measured.load.operations + OPERATIONS_PER_RECORD * len(self._cycled),
             "blocks": blocks,
-            "server": _identity(self._target),
-            "server_rss_bytes": min((s.rss_bytes for s in server.samples), default=None),
             **self._holdings(),
+            **self._server_figures(life, server),
         }
         seconds = time.perf_counter() - began
         return Window(self._windows, started_at, seconds, figures)
@@ -135,6 +138,20 @@ class Soak:
             return None
         cycle(self._target, self._cycled)
         return allocated_blocks()
+
+    def _server_figures(self, life: str, usage: Usage) -> dict[str, Any]:
+        """Return who holds the records, and the least RSS of that; after asking for holdings.
+
+        A target learns then that its server is another one by now, as after a restart: what was
+        sampled in this window is that of a process that is no more.
+        """
+        now = _server_life(self._target)
+        samples = usage.samples if now == life else ()
+        return {
+            "in_process": is_in_process(self._target),
+            "server": now,
+            "server_rss_bytes": min((s.rss_bytes for s in samples), default=None),
+        }
 
     def _holdings(self) -> dict[str, float | None]:
         """Return the records and bytes that the target says it has, and export them."""
@@ -179,12 +196,10 @@ class _CutShort:
             yield block
 
 
-def _identity(target: MemoryTarget) -> str:
-    """Return which life of which server holds the records; "" if this process does."""
-    pid = target.info().notes.get("server_process_id", "")
-    if not pid.isdecimal() or not psutil.pid_exists(int(pid)):
-        return ""
-    return f"{pid} since {psutil.Process(int(pid)).create_time():.0f}"
+def _server_life(target: MemoryTarget) -> str:
+    """Return which life of which server on this host holds the records; "" if none does."""
+    pid = server_process(target)
+    return "" if pid is None else life_of(pid)
 
 
 def _nothing() -> ProcessSample | None:
