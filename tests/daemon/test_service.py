@@ -7,19 +7,23 @@ from typing import Any
 
 import pytest
 
+from agentmem_observe.daemon import service
 from agentmem_observe.daemon.jobs.loop import Services
 from agentmem_observe.daemon.service import Daemon
 from agentmem_observe.daemon.settings.values import Settings, WebSettings
 from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.rows import WindowRow
 from agentmem_observe.errors import UsageError
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
+
+DAYS = 86_400.0
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     web = WebSettings("127.0.0.1", 0, None, insecure=False)
-    return Settings(tmp_path, 1.0, None, None, web, jobs=(), file=None)
+    return Settings(tmp_path, 1.0, 15 * DAYS, None, web, jobs=(), file=None)
 
 
 @pytest.fixture
@@ -35,11 +39,15 @@ def daemon_of(settings: Settings, said: list[str], tmp_path: Path) -> Any:
         said.append(message)
 
     with State.open(tmp_path) as state:
+        for day in range(20):
+            at = DAYS * (1000 + day)
+            state.save_window(WindowRow("soak", "life", day, at, at, {}))
         services = Services(RunMetrics(MetricRegistry()), state, say)
 
         def make(load: Callable[[], Settings]) -> Daemon:
             return Daemon(settings, services, load)
 
+        make.state = state  # type: ignore[attr-defined]  # for tests to look at
         yield make
 
 
@@ -72,3 +80,17 @@ def test_what_takes_a_restart_is_refused(daemon_of: Any, settings: Settings) -> 
     daemon = daemon_of(lambda: replace(settings, state_dir=Path("elsewhere")))
 
     assert "state_dir cannot change while the daemon runs; restart it" in daemon.reload()
+
+
+def test_a_clock_that_leaps_a_year_ahead_deletes_no_more_than_a_day_at_each_look(
+    daemon_of: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = daemon_of(lambda: settings)
+    monkeypatch.setattr(service.time, "time", lambda: 1400 * DAYS)
+
+    left = []
+    for _ in range(3):
+        daemon._prune()
+        left.append(len(daemon_of.state.windows("soak")))
+
+    assert left == [15, 14, 13]

@@ -152,6 +152,14 @@ class Database:
         rows = self._connection.execute("SELECT job FROM runs UNION SELECT job FROM windows")
         return [job for (job,) in rows]
 
+    def newest_end(self) -> float | None:
+        """Return when the newest run or window ended, in seconds since 1970; None without any."""
+        end: float | None = self._connection.execute(
+            "SELECT max(ended_at) FROM "
+            "(SELECT ended_at FROM runs UNION ALL SELECT ended_at FROM windows)"
+        ).fetchone()[0]
+        return end
+
     def runs_ended_before(self, job: str, time: float, limit: int) -> list[tuple[int, str, int]]:
         """Return id, path and bytes of a job's oldest runs, never of its last."""
         return self._connection.execute(

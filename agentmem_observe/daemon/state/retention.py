@@ -17,6 +17,8 @@ _BATCH = 200
 _PAGES = 256
 """Of 4 kB, given back at a time."""
 
+_TRUSTED_SECONDS = 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -61,6 +63,24 @@ class Shared(Protocol):
             OSError: If it cannot be deleted.
         """
         ...
+
+
+def judged_as_of(now: float, before: float | None) -> float:
+    """Return the time by which age is judged: it trusts a clock that was set for one day a look.
+
+    A clock set a year forward for an hour would make everything old, and what is deleted stays so.
+
+    Args:
+        now: What the clock says, in seconds since 1970.
+        before: What it was judged by the last time, or the newest end; None for nothing.
+
+    Examples:
+        >>> judged_as_of(1_003_600.0, 1_000_000.0), judged_as_of(9_000_000.0, 1_000_000.0)
+        (1003600.0, 1086400.0)
+        >>> judged_as_of(9_000_000.0, None), judged_as_of(900_000.0, 1_000_000.0)
+        (9000000.0, 900000.0)
+    """
+    return now if before is None else min(now, before + _TRUSTED_SECONDS)
 
 
 def prune(shared: Shared, now: float, retention: Retention) -> int:
