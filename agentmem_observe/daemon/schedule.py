@@ -19,6 +19,10 @@ from agentmem_observe.units import format_period
 CORRECTION_SECONDS = 86_400.0
 """A wall clock that is set by more was wrong before: what it showed then is not held on to."""
 
+LONGEST_WAIT_SECONDS = 900.0
+"""Nor if it is set back by more than this and by more than a job's times are apart: it would stand
+still until the clock is there again."""
+
 
 class Now(Protocol):
     """The two clocks that a schedule needs, both in seconds."""
@@ -277,7 +281,9 @@ class _CronTicks(_Ticks):
         before, monotonic_before = self._step_from
         self._step_from = (wall, monotonic := self._now.monotonic())
         forth = (wall - before) - (monotonic - monotonic_before)
-        return max(forth, self._seen - wall) > CORRECTION_SECONDS
+        # A job of every minute is not to stand still for the hours that a clock was set back.
+        longest_wait = min(CORRECTION_SECONDS, max(LONGEST_WAIT_SECONDS, self._apart))
+        return forth > CORRECTION_SECONDS or self._seen - wall > longest_wait
 
     def _plan_after(self, at: float) -> None:
         self._times: Iterator[float] = self._calendar.after(at)
@@ -286,6 +292,7 @@ class _CronTicks(_Ticks):
 
     def _plan_next(self) -> None:
         tick, self._following = self._following, next(self._times, math.inf)
+        self._apart = self._following - tick if math.isfinite(tick) else math.inf
         jitter = min(self._schedule.jitter_seconds, self._following - tick)
         self._due = tick + self._random.uniform(0.0, jitter) if math.isfinite(tick) else tick
 

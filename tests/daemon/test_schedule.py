@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agentmem_observe.daemon.calendar import Calendar
 from agentmem_observe.daemon.schedule import (
+    LONGEST_WAIT_SECONDS,
     SYSTEM_NOW,
     Cron,
     Every,
@@ -218,7 +219,7 @@ def test_no_time_of_day_is_run_twice_or_lost_uncounted(expression, zone, start, 
             now.pass_by(abs(share) ** 3 * 2 * DAY)
         elif doing == "set":
             # Back and forth, but never further than what still counts as no correction.
-            now.set_by(max(share * DAY, latest - DAY - now.wall()))
+            now.set_by(max(share * DAY, latest - LONGEST_WAIT_SECONDS - now.wall()))
         elif doing == "take":
             accounted += counted(ticker)
         else:
@@ -381,9 +382,33 @@ def test_a_time_of_day_that_ran_just_before_a_restart_does_not_run_again():
 
 
 def test_a_clock_set_back_while_the_daemon_was_down_runs_no_time_of_day_again():
-    ticker = ticker_of(Cron("0 * * * *", zone=UTC), FakeNow(), last_run_at=NOON + 2 * HOUR)
+    ticker = ticker_of(Cron("0 * * * *", zone=UTC), FakeNow(), last_run_at=NOON + HOUR)
 
-    assert ticker.next_due_at == NOON + 3 * HOUR
+    assert ticker.next_due_at == NOON + 2 * HOUR
+
+
+def test_a_clock_set_back_by_hours_does_not_hold_a_job_of_every_minute_back():
+    now = FakeNow()
+    ticker = ticker_of(Cron("* * * * *", zone=UTC), now)
+    now.pass_by(3 * HOUR)
+    ticker.take()
+
+    now.set_by(-3 * HOUR)
+    ticker.wait_seconds()
+
+    assert ticker.next_due_at == NOON + 60
+
+
+def test_a_clock_set_back_by_hours_does_not_run_a_daily_job_again():
+    now = FakeNow()
+    ticker = ticker_of(Cron("0 13 * * *", zone=UTC), now)
+    now.pass_by(2 * HOUR)
+    ticker.take()
+
+    now.set_by(-2 * HOUR)
+    ticker.wait_seconds()
+
+    assert ticker.next_due_at == NOON + 25 * HOUR
 
 
 def test_a_last_run_that_is_days_ahead_was_no_true_time():

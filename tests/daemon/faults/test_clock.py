@@ -75,8 +75,8 @@ def test_steps_of_the_wall_clock_make_no_storm_and_run_nothing_twice(
     assert 1 <= forth_again["minutely"] - back["minutely"] <= 2
     minutes = [run["started_at"] // 60 for run in daemon.runs("minutely")]
     assert len(set(minutes)) == len(minutes), "a minute ran twice"
-    assert 3 * HOUR - 120 <= held_back <= 3 * HOUR + 60
-    assert 180 + 6 - 3 <= sum(daemon.job("minutely")["skipped"].values()) <= 180 + 6
+    assert held_back <= 61, "a job of every minute stood still for the hours of the step"
+    assert 180 + 186 - 4 <= sum(daemon.job("minutely")["skipped"].values()) <= 180 + 186
     assert daemon.job("often")["skipped"]["missed"] == 0
     assert {run["status"] for run in daemon.runs()} == {"ok"}
     assert len({window["soak"] for window in daemon.windows("steady")}) == 1
