@@ -9,7 +9,7 @@ from typing import Any
 from agentmem_observe import suite
 from agentmem_observe.analysis.drift import DriftVerdict, judge_drift
 from agentmem_observe.analysis.leaks import LeakVerdict
-from agentmem_observe.analysis.soak import MOST_WINDOWS, SoakWindow, judge_leak, thin_windows
+from agentmem_observe.analysis.soak import SoakWindow, judge_leak, thin_windows
 from agentmem_observe.bench.discover import Benchmark, discover
 from agentmem_observe.bench.messages import Window
 from agentmem_observe.bench.runner import RunOptions
@@ -24,6 +24,8 @@ from agentmem_observe.daemon.jobs.loop import (
     headline,
 )
 from agentmem_observe.daemon.settings.values import SoakJob
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.retention import MOST_WINDOWS
 from agentmem_observe.daemon.state.rows import WindowRow
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
@@ -35,6 +37,10 @@ CATEGORY = "soak"
 _OVERTIME_SECONDS = 60.0
 """Beyond its length and the time limit of its operations, what a window may take: its cycle, or
 storing records again in a target that had lost them."""
+
+
+_PAGE = 1_000
+"""Rows that are recalled at a time."""
 
 
 class SoakLoop(JobLoop):
@@ -235,13 +241,29 @@ class _WindowWatcher(Watcher):
         self._windows = []
         self._soak = soak
         if server:
-            rows = self._loop.services.state.windows(
-                self._loop.job.name, soak=server, limit=MOST_WINDOWS
-            )
-            self._windows.extend(
-                _soak_window(row.figures, row.figures["at_seconds"], row.figures["seconds"])
-                for row in rows
-            )
+            self._windows = recalled(self._loop.services.state, self._loop.job.name, server)
+
+
+def recalled(state: State, job: str, soak: str) -> list[SoakWindow]:
+    """Return all windows that the state has of a soak, as they are judged: old ones thinned.
+
+    Page by page, for memory's sake. Of the 50,000 there can be it takes a second of CPU time, once for
+    each worker.
+
+    Args:
+        state: Where they are.
+        job: Of this job.
+        soak: Of this life of its server.
+    """
+    windows: list[SoakWindow] = []
+    for skip in range(MOST_WINDOWS - _PAGE, -1, -_PAGE):
+        rows = state.windows(job, soak=soak, limit=_PAGE, skip=skip)
+        page = [
+            _soak_window(row.figures, row.figures["at_seconds"], row.figures["seconds"])
+            for row in rows
+        ]
+        windows = thin_windows([*windows, *page])
+    return windows
 
 
 def _punctuality(measured: Aggregate) -> dict[str, float]:

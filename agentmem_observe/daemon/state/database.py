@@ -125,12 +125,13 @@ class Database:
         found = _runs(self._connection.execute(f"SELECT {_RUN} FROM runs WHERE id = ?", [run_id]))
         return found[0] if found else None
 
-    def windows(self, job: str, soak: str | None, limit: int) -> list[WindowRow]:
-        """Return the newest windows, oldest first."""
+    def windows(self, job: str, soak: str | None, limit: int, skip: int = 0) -> list[WindowRow]:
+        """Return the newest windows but for the very newest, oldest first."""
         of_soak = "" if soak is None else "AND soak = ?"
         rows = self._connection.execute(
-            f"SELECT {_WINDOW} FROM windows WHERE job = ? {of_soak} ORDER BY id DESC LIMIT ?",
-            [job, *_given(soak), limit],
+            f"SELECT {_WINDOW} FROM windows WHERE job = ? {of_soak} "
+            "ORDER BY id DESC LIMIT ? OFFSET ?",
+            [job, *_given(soak), limit, skip],
         )
         newest_first = [WindowRow(*(*row[:-1], json.loads(row[-1]))) for row in rows]
         return newest_first[::-1]

@@ -197,15 +197,18 @@ class State:
         rows = self.runs(job, limit=_LOOKED_AT)
         return next((row.started_at for row in rows if row.cause != "interrupted"), None)
 
-    def windows(self, job: str, *, soak: str | None = None, limit: int = 500) -> list[WindowRow]:
+    def windows(
+        self, job: str, *, soak: str | None = None, limit: int = 500, skip: int = 0
+    ) -> list[WindowRow]:
         """Return a job's newest windows, oldest first.
 
         Args:
             job: Of this job.
             soak: Of this life of the process that holds the target; None for any.
             limit: At most so many, and never more than 10,000.
+            skip: So many of the newest are left out, >= 0.
         """
-        return self._ledger.windows(job, soak, _bounded(limit))
+        return self._ledger.windows(job, soak, _bounded(limit), skip)
 
     def flush(self) -> None:
         """Try again what could not be written, and see that the directory is still there.

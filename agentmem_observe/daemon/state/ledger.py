@@ -124,17 +124,20 @@ class Ledger:
             row = waiting[0] if waiting else self._read(lambda each: each.run(run_id), None)
         return None if row is None else self._to_shown(row)
 
-    def windows(self, job: str, soak: str | None, limit: int) -> list[WindowRow]:
+    def windows(self, job: str, soak: str | None, limit: int, skip: int = 0) -> list[WindowRow]:
         """Return the newest windows, oldest first; see `state.State.windows`."""
         none: list[WindowRow] = []
         with self._lock:
-            rows = self._read(lambda database: database.windows(job, soak, limit), none)
-            rows += [
+            waiting = [
                 kept.item
                 for kept in self._spool.windows()
                 if kept.item.job == job and soak in (None, kept.item.soak)
             ]
-        return rows[-limit:] if limit else []
+            end = max(0, len(waiting) - skip)
+            newest = waiting[max(0, end - limit) : end]
+            left, skipped = limit - len(newest), max(0, skip - len(waiting))
+            rows = self._read(lambda file: file.windows(job, soak, left, skipped), none)
+        return rows + newest
 
     def flush(self) -> None:
         """Write what waits, mend what is broken, and read back a few of the runs to be read."""

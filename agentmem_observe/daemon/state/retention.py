@@ -20,6 +20,10 @@ _PAGES = 256
 _TRUSTED_SECONDS = 86_400.0
 
 
+MOST_WINDOWS = 50_000
+"""Windows of a job that are kept at most: five weeks of a minute each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """What is kept.
@@ -38,7 +42,7 @@ class Retention:
     default_seconds: float | None
     by_job: Mapping[str, float | None] = field(default_factory=dict)
     most_result_bytes: int | None = None
-    most_windows: int = 50_000
+    most_windows: int = MOST_WINDOWS
 
     def of(self, job: str) -> float | None:
         """Return for how many seconds a job's runs and windows are kept."""

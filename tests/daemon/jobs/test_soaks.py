@@ -1,11 +1,15 @@
 """What becomes of a soak's windows: how they are judged, stored and recalled."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentmem_observe.analysis.soak import judge_leak
-from agentmem_observe.daemon.jobs.soaks import _soak_window
+from agentmem_observe.daemon.jobs.soaks import _PAGE, _soak_window, recalled
+from agentmem_observe.daemon.state.directory import State
+from agentmem_observe.daemon.state.rows import WindowRow
 
 
 def figures(**changes: Any) -> dict[str, Any]:
@@ -36,3 +40,37 @@ def test_the_process_that_has_the_records_is_judged(in_process: bool, judged: fl
     told = figures(in_process=in_process, server="7 since", server_rss_bytes=9e7)
 
     assert _soak_window(told, 60.0, 60.0).resident_bytes == judged
+
+
+def save_windows(state: State, soak: str, count: int) -> None:
+    """Store a window for each minute."""
+    for number in range(count):
+        told = figures(at_seconds=60.0 * (number + 1), seconds=60.0)
+        state.save_window(WindowRow("checkout", soak, number, 60.0 * number, 0.0, told))
+
+
+def test_all_windows_of_a_soak_are_recalled_the_old_ones_thinned(tmp_path: Path) -> None:
+    with State.open(tmp_path) as state:
+        save_windows(state, "another life", 3)
+        save_windows(state, "this life", 3 * _PAGE + 7)
+
+        windows = recalled(state, "checkout", "this life")
+
+    begin = windows[0].at_seconds - windows[0].seconds
+    assert (begin, windows[-1].at_seconds) == (0.0, 60.0 * (3 * _PAGE + 7))
+    assert sum(window.seconds for window in windows) == 60.0 * (3 * _PAGE + 7)
+    assert len(windows) <= 2_000
+
+
+def test_windows_that_wait_for_the_disk_are_recalled_after_those_that_are_on_it(
+    tmp_path: Path,
+) -> None:
+    with State.open(tmp_path) as state:
+        save_windows(state, "life", 5)
+        (newest,) = state.windows("checkout", limit=1)
+        state._spool.add_window(replace(newest, number=5))
+
+        kept = [state.windows("checkout", limit=2, skip=skip) for skip in (0, 1, 2, 4)]
+
+    numbers = [[row.number for row in page] for page in kept]
+    assert numbers == [[4, 5], [3, 4], [2, 3], [0, 1]]
