@@ -22,7 +22,7 @@ from agentmem_observe.targets.credentials import redact_within
 from agentmem_observe.units import format_seconds
 
 _PATIENCE_SECONDS = 10
-_TROUBLE = {"leak", "slower", "void"}
+_TROUBLE = {"leak", "slower"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def print_status(whom: Whom, *, as_json: bool) -> int:
     """Print how a daemon's jobs stand.
 
     Returns:
-        1 if something is wrong, else 0.
+        1 if something is wrong, else 0; void measurements alone are no trouble.
 
     Raises:
         UsageError: If no daemon answers.
@@ -73,11 +73,25 @@ def run_now(whom: Whom, *, job: str) -> int:
 
 
 def _ask(method: str, path: str, whom: Whom) -> requests.Response:
-    directory = state_directory(whom.config_file, os.environ, whom.state_dir)
-    base = whom.url or announced(directory)
-    token = read_token(directory, os.environ)
+    base = whom.url or announced(_directory(whom))
+    with requests.Session() as session:
+        # Neither a proxy nor a login of the environment's: what goes to a daemon is for it alone.
+        session.trust_env = False
+        answer = _send(session, method, base, path, "", whom)
+        if answer.status_code == 401 and (token := _token(whom)):
+            answer = _send(session, method, base, path, token, whom)
+    if answer.ok:
+        return answer
+    cure = f"; set {VARIABLE}" + ("" if whom.url else ", or name its --state-dir")
+    hint = cure if answer.status_code == 401 else ""
+    raise UsageError(f"the daemon refused ({answer.status_code}): {_said(answer)}{hint}")
+
+
+def _send(
+    session: requests.Session, method: str, base: str, path: str, token: str, whom: Whom
+) -> requests.Response:
     try:
-        answer = requests.request(
+        return session.request(
             method,
             base.rstrip("/") + path,
             headers={"Authorization": f"Bearer {token}"} if token else {},
@@ -90,10 +104,17 @@ def _ask(method: str, path: str, whom: Whom) -> requests.Response:
             f"no daemon answers at {redact_within(base)!r}: {_reason(error)}; see that it runs, "
             "or name another with --url"
         ) from error
-    if answer.ok:
-        return answer
-    hint = f"; set {VARIABLE}, or name its --state-dir" if answer.status_code == 401 else ""
-    raise UsageError(f"the daemon refused ({answer.status_code}): {_said(answer)}{hint}")
+
+
+def _directory(whom: Whom) -> Path:
+    return state_directory(whom.config_file, os.environ, whom.state_dir)
+
+
+def _token(whom: Whom) -> str:
+    """Return the token to send; a state directory's is only for the URL that is noted there."""
+    if whom.url and not os.environ.get(VARIABLE):
+        return ""
+    return read_token(_directory(whom), os.environ)
 
 
 def _reason(error: Exception) -> str:
@@ -122,11 +143,31 @@ def _troubles(status: dict[str, Any]) -> list[str]:
     for job in status["jobs"]:
         if job["problem"]:
             troubles.append(f"{job['name']}: {job['problem']}")
+        elif job["failures_in_a_row"]:
+            troubles.append(_failing(job))
         for kind in ("leak", "drift"):
-            found = job[kind]
-            if found and found["verdict"] in _TROUBLE:
-                troubles.append(f"{job['name']}: {found['verdict']}: {found['reasons'][0]}")
+            if (found := job[kind]) and found["verdict"] in _TROUBLE:
+                troubles.append(_verdict(job, found))
     return troubles
+
+
+def _notes(status: dict[str, Any]) -> list[str]:
+    """Return what is worth knowing and no trouble: a busy host makes measurements void."""
+    return [
+        _verdict(job, found)
+        for job in status["jobs"]
+        if (found := job["validity"]) and found["verdict"] == "void"
+    ]
+
+
+def _verdict(job: dict[str, Any], found: dict[str, Any]) -> str:
+    return ": ".join([job["name"], found["verdict"], *found["reasons"][:1]])
+
+
+def _failing(job: dict[str, Any]) -> str:
+    times, last = job["failures_in_a_row"], job["last_run"]
+    why = f": {last['reason']}" if last and last["status"] == "failed" else ""
+    return f"{job['name']}: failed {times} times in a row{why}"
 
 
 def _print(status: dict[str, Any]) -> None:
@@ -152,8 +193,8 @@ def _print(status: dict[str, Any]) -> None:
             "-" if due is None else f"in {format_seconds(max(0.0, due - time.time()))}",
         )
     Console().print(table, highlight=False, markup=False)
-    for trouble in _troubles(status):
-        click.echo(trouble)
+    for line in _troubles(status) + _notes(status):
+        click.echo(line)
 
 
 def _clock(at: float) -> str:

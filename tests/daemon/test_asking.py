@@ -1,10 +1,14 @@
 """``daemon status`` and ``daemon run-now``, asked of a scripted daemon."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
 
 from agentmem_observe.cli import main
 from agentmem_observe.daemon.address import announce, announced
@@ -38,7 +42,9 @@ def test_status_tells_of_every_job_and_ends_well_if_nothing_is_wrong(daemon: Any
 
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "agentmem-observe 0.1.0 on bench-03, up 24 h 01 min, 0.3 % of a core, 60 MiB"
+    assert (
+        lines[0] == "agentmem-observe 0.1.0 on bench-03, up 24 h 01 min, 0.3 % of a core, 60 MiB"
+    )
     assert [line.split()[0] for line in lines[1:]] == ["job", "checkout", "nightly"]
 
 
@@ -55,6 +61,15 @@ def test_status_as_json_is_what_the_daemon_answers(daemon: Any, controls: Any) -
         ({"leak": {"verdict": "leak", "reasons": ["it grows"]}}, "checkout: leak: it grows"),
         ({"drift": {"verdict": "slower", "reasons": ["p50 rose"]}}, "checkout: slower: p50 rose"),
         ({"problem": "redis is away"}, "checkout: redis is away"),
+        ({"problem": "redis is away", "failures_in_a_row": 2}, "checkout: redis is away"),
+        ({"failures_in_a_row": 3}, "checkout: failed 3 times in a row"),
+        (
+            {
+                "failures_in_a_row": 3,
+                "last_run": {"status": "failed", "ended_at": 0.0, "reason": "lost"},
+            },
+            "checkout: failed 3 times in a row: lost",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_job_is_told_and_ends_with_1(
@@ -66,6 +81,18 @@ def test_what_is_wrong_with_a_job_is_told_and_ends_with_1(
 
     assert code == 1
     assert out.splitlines()[-1] == told
+
+
+def test_void_measurements_are_told_but_a_busy_host_is_no_trouble(
+    daemon: Any, controls: Any
+) -> None:
+    void = {"verdict": "void", "reasons": ["others took the CPU"]}
+    controls.shown["jobs"][0]["validity"] = void
+
+    code, out, _ = daemon("status")
+
+    assert code == 0
+    assert out.splitlines()[-1] == "checkout: void: others took the CPU"
 
 
 @pytest.mark.parametrize(
@@ -116,6 +143,57 @@ def test_what_the_daemon_refuses_is_an_error_with_its_reason(
 
     assert (code, out) == (1, "")
     assert told in err
+
+
+@pytest.fixture
+def strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Have a server that wants a token, and a state directory with one, but no variable."""
+    given: list[str | None] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        given.append(Headers(scope=scope).get("authorization"))
+        await JSONResponse({"error": "the token is needed"}, 401)(scope, receive, send)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    (tmp_path / "token").write_text(TOKEN)
+    with HttpServer(app) as server:
+        yield SimpleNamespace(url=server.url, given=given)
+
+
+def test_the_token_is_sent_only_where_it_is_asked_for(
+    strict: Any, tmp_path: Path, capsys: Any
+) -> None:
+    with announce(tmp_path, strict.url):
+        code = main(["daemon", "status", "--state-dir", "."])
+
+    assert code == 1
+    assert strict.given == [None, f"Bearer {TOKEN}"]
+    assert f"set {VARIABLE}, or name its --state-dir" in capsys.readouterr().err
+
+
+def test_the_token_of_a_state_directory_goes_to_no_other_url(
+    strict: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    main(["daemon", "run-now", "nightly", "--state-dir", ".", "--url", strict.url])
+    monkeypatch.setenv(VARIABLE, "another, of sixteen characters")
+    main(["daemon", "run-now", "nightly", "--state-dir", ".", "--url", strict.url])
+
+    assert strict.given == [None, None, "Bearer another, of sixteen characters"]
+    assert "--state-dir" not in capsys.readouterr().err
+
+
+def test_no_proxy_gets_to_see_what_is_for_the_daemon(
+    daemon: Any, strict: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, strict.url)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    code, _, _ = daemon("run-now", "nightly")
+
+    assert (code, strict.given) == (0, [])
 
 
 def test_a_daemon_that_is_not_there_is_named_with_the_cure(daemon: Any) -> None:
