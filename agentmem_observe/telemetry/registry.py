@@ -194,6 +194,15 @@ class MetricRegistry:
             assert series is not None  # histograms overflow, they are not lost
             series.exemplars[bucket_of(exemplar.seconds)] = exemplar
 
+    def drop(self, metric: Metric, labels: Mapping[str, str]) -> None:
+        """Drop a gauge, if there is one: its value is not known any more.
+
+        Raises:
+            ValueError: If the metric is no gauge, or a label is missing or strange.
+        """
+        with self._lock:
+            self._series.get(metric.name, {}).pop(_key(metric, labels, Kind.GAUGE), None)
+
     def forget(self, **about: str) -> None:
         """Drop all series with these labels among others: what they are about is no more."""
         with self._lock:

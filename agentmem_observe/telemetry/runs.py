@@ -155,9 +155,9 @@ class RunMetrics:
         self.registry.add(catalog.SOAK_WINDOWS, run.labels(verdict=verdicts.validity), 1)
         self._set_state(catalog.VALIDITY, run, verdicts.validity)
         self._set_state(catalog.LEAK, run, verdicts.leak)
-        self._set(catalog.LEAK_BYTES, run, verdicts.leak_bytes_per_operation)
+        self._set_or_drop(catalog.LEAK_BYTES, run, verdicts.leak_bytes_per_operation)
         self._set_state(catalog.DRIFT, run, verdicts.drift)
-        self._set(catalog.DRIFT_RATIO, run, verdicts.drift_ratio)
+        self._set_or_drop(catalog.DRIFT_RATIO, run, verdicts.drift_ratio)
 
     def ended(self, document: Mapping[str, Any]) -> None:
         """A run ended with this result, which is that of operations and samples already told."""
@@ -217,7 +217,7 @@ class RunMetrics:
         leaked = by_floor if by_cycles is None else by_cycles
         if leaked is None and _at(results, "leak", "verdict") == "none":
             leaked = 0.0
-        self._set(catalog.LEAK_BYTES, run, leaked)
+        self._set_or_drop(catalog.LEAK_BYTES, run, leaked)
         self._set(catalog.SCALING_SERIAL_SHARE, run, _at(results, "serial_share", "ratio"))
         peak = _at(results, "scaling_law", "peak_agents_count", "value")
         self._set(catalog.SCALING_PEAK_AGENTS, run, peak)
@@ -252,6 +252,13 @@ class RunMetrics:
     def _set(self, metric: Metric, run: RunKey, value: object, **further: str) -> None:
         if isinstance(value, int | float):
             self.registry.set(metric, run.labels(**further), value)
+
+    def _set_or_drop(self, metric: Metric, run: RunKey, value: object) -> None:
+        """Set what belongs to a verdict; without a figure the last verdict's must not stay."""
+        if isinstance(value, int | float):
+            self._set(metric, run, value)
+        else:
+            self.registry.drop(metric, run.labels())
 
     def _set_state(self, metric: Metric, run: RunKey, state: object) -> None:
         if state in metric.states:

@@ -7,7 +7,7 @@ import pytest
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate, SeriesKey
 from agentmem_observe.telemetry.registry import MetricRegistry
-from agentmem_observe.telemetry.runs import RunKey, RunMetrics
+from agentmem_observe.telemetry.runs import RunKey, RunMetrics, SoakVerdicts
 
 RUN = RunKey("embedded", "storage", "write_throughput")
 STORES = SeriesKey("create_memory", "stm", "ok")
@@ -231,3 +231,15 @@ def test_what_is_run_where_takes_the_place_of_what_was_said_of_the_target_before
     assert told == {("", "old", "h", ""): 1, ("", "new", "h", ""): 1}
     (family,) = [each for each in metrics.registry.collect() if each.metric.name.endswith("_info")]
     assert [each.labels[0] for each in family.samples] == ["embedded", "mine"]
+
+
+def test_figures_of_an_older_verdict_go_when_the_new_one_has_none(metrics: RunMetrics) -> None:
+    metrics.soaked(RUN, SoakVerdicts("valid", "leak", 64.0, "slower", 1.5))
+    before = [
+        values(metrics.registry, name) for name in ("leak_bytes_per_operation", "drift_ratio")
+    ]
+    metrics.soaked(RUN, SoakVerdicts("valid", "none", None, "unknown", None))
+
+    assert before == [{(): 64.0}, {(): 1.5}]
+    assert values(metrics.registry, "leak_bytes_per_operation") == {}
+    assert values(metrics.registry, "drift_ratio") == {}

@@ -74,7 +74,9 @@ class Standing:
         """The job is due next at this time, in seconds since 1970; None for never."""
         with self._lock:
             self._known["next_due_at"] = at
-        if at is not None:
+        if at is None:
+            self._registry.drop(catalog.JOB_NEXT_RUN, self._labels())
+        else:
             self._set(catalog.JOB_NEXT_RUN, at)
 
     def comes_every(self, seconds: float) -> None:

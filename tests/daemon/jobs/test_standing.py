@@ -116,3 +116,15 @@ def test_a_job_that_is_no_more_leaves_no_metrics() -> None:
 
     assert {labels[0] for labels in values(registry, catalog.JOB_SKIPPED)} == {"hourly"}
     assert other.view()["state"] == "idle"
+
+
+def test_a_job_that_is_never_due_again_has_no_next_run() -> None:
+    registry = MetricRegistry()
+    standing = Standing("once", registry, now=Now())
+
+    standing.due(500.0)
+    before = values(registry, catalog.JOB_NEXT_RUN)
+    standing.due(None)
+
+    assert before == {("once",): 500.0}
+    assert catalog.JOB_NEXT_RUN not in {family.metric for family in registry.collect()}
