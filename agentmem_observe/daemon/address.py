@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from agentmem_observe.errors import ConfigError
@@ -40,9 +40,17 @@ def announce(state_dir: Path, url: str) -> Iterator[None]:
         yield
     finally:
         # Not another's, who took over a directory that had gone and come back.
-        with suppress(FileNotFoundError):
+        try:
             if path.read_text(encoding="utf-8") == note:
                 path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            _logger.warning(
+                "%s: cannot be deleted: %s; commands find no daemon there until one starts again",
+                path,
+                error.strerror,
+            )
 
 
 def _write_in_place(path: Path, note: str) -> None:

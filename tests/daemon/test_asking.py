@@ -1,5 +1,6 @@
 """``daemon status`` and ``daemon run-now``, asked of a scripted daemon."""
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -225,6 +226,20 @@ def test_the_note_of_a_daemon_goes_with_it_but_not_that_of_its_successor(tmp_pat
         (tmp_path / "endpoint.json").write_text('{"url": "http://127.0.0.1:2", "pid": 1}')
 
     assert announced(tmp_path) == "http://127.0.0.1:2"
+
+
+def test_a_note_that_cannot_be_deleted_is_told_and_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+    with announce(tmp_path, "http://127.0.0.1:1"):
+        pass
+
+    assert "endpoint.json: cannot be deleted: Read-only file system" in caplog.text
 
 
 def test_a_damaged_note_is_named(tmp_path: Path) -> None:
