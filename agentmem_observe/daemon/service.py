@@ -29,7 +29,7 @@ from agentmem_observe.daemon.notify import Notifier
 from agentmem_observe.daemon.settings.values import Job, Settings, SoakJob
 from agentmem_observe.daemon.state.retention import judged_as_of
 from agentmem_observe.daemon.web.server import WebServer
-from agentmem_observe.errors import AgentMemObserveError, ConfigError
+from agentmem_observe.errors import AgentMemObserveError, ConfigError, ExportError
 from agentmem_observe.results.host import host
 from agentmem_observe.targets.credentials import redact_within
 from agentmem_observe.telemetry import catalog
@@ -215,7 +215,15 @@ class Daemon(Controls):
             self._end_all()
             self._services.state.flush()
 
+    def _refuse_to_be_mute(self) -> None:
+        """End where nobody can look any more: whoever supervises the daemon starts it again."""
+        if self._server is not None and not self._server.alive:
+            problem = "the thread that serves HTTP has died; start the daemon again"
+            self._services.say("server_died", problem, level=logging.CRITICAL)
+            raise ExportError(problem)
+
     def _tick(self) -> None:
+        self._refuse_to_be_mute()
         if self._reload_asked:
             self._reload_asked = False
             self._notifier.reloading()

@@ -152,6 +152,11 @@ class Serving:
         self._thread.start()
         return self
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still serves; within the block only its death makes it False."""
+        return self._thread.is_alive()
+
     def __exit__(self, *exc: object) -> None:
         self._server.stop()
         self._thread.join()

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from agentmem_observe.daemon import service
+from agentmem_observe.daemon.api import daemon_app
 from agentmem_observe.daemon.jobs.loop import Services
 from agentmem_observe.daemon.service import Daemon
 from agentmem_observe.daemon.settings.values import Settings, WebSettings
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.rows import WindowRow
-from agentmem_observe.errors import UsageError
+from agentmem_observe.daemon.web.server import WebOptions, WebServer
+from agentmem_observe.errors import ExportError, UsageError
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
 
@@ -94,3 +96,20 @@ def test_a_clock_that_leaps_a_year_ahead_deletes_no_more_than_a_day_at_each_look
         left.append(len(daemon_of.state.windows("soak")))
 
     assert left == [15, 14, 13]
+
+
+def test_a_daemon_whose_server_has_died_ends_with_an_error(
+    daemon_of: Any, settings: Settings, said: list[str]
+) -> None:
+    daemon = daemon_of(lambda: settings)
+    app = daemon_app(daemon, MetricRegistry())
+    with WebServer(app, MetricRegistry(), WebOptions(token="x" * 16)) as server:
+        daemon.serve_with(server)
+        daemon._tick()
+        server._server.stop()
+        server._thread.join()
+
+        with pytest.raises(ExportError, match="the thread that serves HTTP has died"):
+            daemon._tick()
+
+    assert said == ["the thread that serves HTTP has died; start the daemon again"]
