@@ -1,5 +1,6 @@
 """Soak jobs: one worker after the other under a steady load, judged after each window."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from agentmem_observe.daemon.state.retention import MOST_WINDOWS
 from agentmem_observe.daemon.state.rows import WindowRow
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
+from agentmem_observe.results.schema import plain
 from agentmem_observe.telemetry.runs import RunKey, SoakVerdicts
 
 CATEGORY = "soak"
@@ -53,6 +55,7 @@ class SoakLoop(JobLoop):
         super().__init__(job, services)
         self.run_key = RunKey(self.target, CATEGORY, job.name)
         self._fruitless = 0  # workers in a row without a window
+        self.told_of_undefined = False
         self.validity: dict[str, Any] | None = None
         self.leak: LeakVerdict | None = None
         self.drift: DriftVerdict | None = None
@@ -205,12 +208,10 @@ class _WindowWatcher(Watcher):
         least_rss, self._least_rss = self._least_rss, None
         if window.figures["cut"]:
             return
-        self._recall(window.figures["server"])
+        told = self._finite(window.figures)
+        self._recall(told["server"])
         figures = (
-            headline(measured)
-            | _punctuality(measured)
-            | window.figures
-            | {"worker_rss_bytes": least_rss}
+            headline(measured) | _punctuality(measured) | told | {"worker_rss_bytes": least_rss}
         )
         seen = _soak_window(figures, ended_at, window.seconds)
         if self._windows and seen.at_seconds <= self._windows[-1].at_seconds:
@@ -218,7 +219,7 @@ class _WindowWatcher(Watcher):
             at_seconds = self._windows[-1].at_seconds + window.seconds
             seen = replace(seen, at_seconds=at_seconds)
         self._windows = thin_windows([*self._windows, seen])
-        verdicts = loop.judge(window.figures["validity"], self._windows)
+        verdicts = loop.judge(told["validity"], self._windows)
         figures |= {"at_seconds": seen.at_seconds, "leak": verdicts.leak, "drift": verdicts.drift}
         loop.services.metrics.soaked(loop.run_key, verdicts)
         loop.services.state.save_window(
@@ -232,6 +233,23 @@ class _WindowWatcher(Watcher):
             )
         )
         loop.standing.succeeded(ended_at)
+
+    def _finite(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Return figures without those that a target made up: nothing can be judged by a nan."""
+        undefined: list[str] = []
+        finite: dict[str, Any] = plain(figures, "figures", undefined)
+        loop = self._loop
+        if undefined and not loop.told_of_undefined:
+            loop.told_of_undefined = True
+            names = ", ".join(path.removeprefix("figures.") for path in undefined)
+            loop.services.say(
+                "figure_not_finite",
+                f"{loop.job.name}: {names} of a window is nan or infinite and is taken for not "
+                "known, now and later; see what stats() and count() of the target return",
+                level=logging.WARNING,
+                job=loop.job.name,
+            )
+        return finite
 
     def _recall(self, server: str) -> None:
         """Go on where an earlier worker, or daemon, left off if the same server is under load."""
@@ -247,8 +265,8 @@ class _WindowWatcher(Watcher):
 def recalled(state: State, job: str, soak: str) -> list[SoakWindow]:
     """Return all windows that the state has of a soak, as they are judged: old ones thinned.
 
-    Page by page, for memory's sake. Of the 50,000 there can be it takes a second of CPU time, once for
-    each worker.
+    Page by page, for memory's sake. Of the 50,000 there can be it takes a second of CPU time, once
+    for each worker.
 
     Args:
         state: Where they are.

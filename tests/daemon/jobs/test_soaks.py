@@ -1,5 +1,6 @@
 """What becomes of a soak's windows: how they are judged, stored and recalled."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,14 @@ from typing import Any
 import pytest
 
 from agentmem_observe.analysis.soak import judge_leak
-from agentmem_observe.daemon.jobs.soaks import _PAGE, _soak_window, recalled
+from agentmem_observe.bench.messages import Window
+from agentmem_observe.daemon.jobs.loop import Services
+from agentmem_observe.daemon.jobs.soaks import _PAGE, SoakLoop, _soak_window, recalled
+from agentmem_observe.daemon.settings.values import SoakJob
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.rows import WindowRow
+from agentmem_observe.telemetry.registry import MetricRegistry
+from agentmem_observe.telemetry.runs import RunMetrics
 
 
 def figures(**changes: Any) -> dict[str, Any]:
@@ -74,3 +80,40 @@ def test_windows_that_wait_for_the_disk_are_recalled_after_those_that_are_on_it(
 
     numbers = [[row.number for row in page] for page in kept]
     assert numbers == [[4, 5], [3, 4], [2, 3], [0, 1]]
+
+
+@pytest.mark.parametrize("bytes_", [math.nan, math.inf])
+def test_what_a_target_makes_up_is_taken_for_not_known_and_told_once(
+    tmp_path: Path, bytes_: float
+) -> None:
+    said: list[str] = []
+
+    def say(event: str, message: str, *, level: int = 0, **fields: Any) -> None:
+        said.append(message)
+
+    job = SoakJob(
+        name="checkout",
+        target="fake",
+        retention_seconds=None,
+        operation_timeout_seconds=30,
+        seed=1,
+        rate=20,
+        window_seconds=60,
+        workers=1,
+        records=20,
+        mix={},
+        leak_windows=10,
+        hang_seconds=30,
+    )
+    told = figures(stored_bytes=bytes_, server="life", cut=False)
+    with State.open(tmp_path) as state:
+        loop = SoakLoop(job, Services(RunMetrics(MetricRegistry()), state, say))
+
+        for number in (1, 2):
+            loop.watcher().window(Window(number, 60.0 * number, 60.0, told))
+
+        stored = [row.figures["stored_bytes"] for row in state.windows("checkout")]
+    assert stored == [None, None]
+    assert loop.leak is not None
+    assert len(said) == 1
+    assert "stored_bytes of a window is nan or infinite" in said[0]
