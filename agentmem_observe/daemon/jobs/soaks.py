@@ -244,8 +244,8 @@ class _WindowWatcher(Watcher):
             names = ", ".join(path.removeprefix("figures.") for path in undefined)
             loop.services.say(
                 "figure_not_finite",
-                f"{loop.job.name}: {names} of a window is nan or infinite and is taken for not "
-                "known, now and later; see what stats() and count() of the target return",
+                f"{loop.job.name}: {names} of a window is no number and is taken for not known, "
+                "now and later; see what stats() and count() of the target return",
                 level=logging.WARNING,
                 job=loop.job.name,
             )

@@ -116,4 +116,4 @@ def test_what_a_target_makes_up_is_taken_for_not_known_and_told_once(
     assert stored == [None, None]
     assert loop.leak is not None
     assert len(said) == 1
-    assert "stored_bytes of a window is nan or infinite" in said[0]
+    assert f"stored_bytes ({bytes_}) of a window is no number" in said[0]
