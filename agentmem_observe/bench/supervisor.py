@@ -1,6 +1,7 @@
 """Runs one request in a fresh worker process, and brings back all that is known of it."""
 
 import contextlib
+import fcntl
 import math
 import os
 import selectors
@@ -44,6 +45,7 @@ _SAMPLES_KEPT = {False: DEFAULT_CAPACITY, True: 256}
 _LONGEST_LOOK_SECONDS = 1.0  # from one look at a worker to the next, unless we were stopped
 _FAREWELL_SECONDS = 5.0
 _LOG_TAIL_BYTES = 4_000
+_LOG_BYTES = 1 << 20  # what a worker prints in months would fill a disk
 _SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # some have none
 _READ_BYTES = 1 << 20
 
@@ -201,6 +203,8 @@ def run_in_worker(
     noise = NoiseProbe()
     quiet = noise.read()
     with tempfile.TemporaryFile() as log:
+        # The worker inherits it: where it goes on does not depend on what we cut off.
+        fcntl.fcntl(log, fcntl.F_SETFL, fcntl.fcntl(log, fcntl.F_GETFL) | os.O_APPEND)
         with _spawned(request, log) as (process, pipe):
             probe = ProcessProbe(process.pid)
 
@@ -212,8 +216,9 @@ def run_in_worker(
             course = Series(look, _SAMPLES_KEPT[request.in_turns])
             with Sampler([course], _SAMPLE_EVERY_SECONDS[request.in_turns]):
                 inbox = _Inbox(run, listener, trace or RunTrace(), _Watchdog(limits, stop))
-                run.finished = _listen(process, pipe, inbox, _POLL_SECONDS[request.in_turns])
-        run.log_tail = _tail(log)
+                poll_seconds = _POLL_SECONDS[request.in_turns]
+                run.finished = _listen(process, pipe, inbox, log, poll_seconds)
+        run.log_tail = _tail(log).decode("utf-8", "replace")
     run.resources = summarise(course.samples) | course.report()
     # The benchmark's own figure has its children in it, which are no strangers either.
     seen, told = run.resources["cpu_seconds"], run.finished.facts.get("cpu_seconds")
@@ -303,7 +308,11 @@ class _Inbox:
 
 
 def _listen(
-    process: subprocess.Popen[bytes], pipe: int, inbox: _Inbox, poll_seconds: float
+    process: subprocess.Popen[bytes],
+    pipe: int,
+    inbox: _Inbox,
+    log: BinaryIO,
+    poll_seconds: float,
 ) -> Finished:
     """Take messages until the worker has finished, ended, or come to a limit."""
     reader = MessageReader(inbox.receive)
@@ -313,6 +322,7 @@ def _listen(
             if ending := inbox.watchdog.reached():
                 return ending
             inbox.grant(process.stdin)
+            _shorten(log)
             # Not its pipe alone tells that the worker has ended: a child of its own may hold it.
             ended = process.poll() is not None
             readable = selector.select(0 if ended else poll_seconds)
@@ -346,6 +356,15 @@ def _how_it_ended(process: subprocess.Popen[bytes]) -> Finished:
     return _failed(f"the worker was killed by {name}", "crashed")
 
 
-def _tail(log: BinaryIO) -> str:
-    log.seek(max(0, log.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
-    return log.read().decode("utf-8", "replace")
+def _shorten(log: BinaryIO) -> None:
+    """Drop all but the end of what was printed, if that is much; a line more may go with it."""
+    if os.fstat(log.fileno()).st_size > _LOG_BYTES:
+        kept = _tail(log)
+        os.truncate(log.fileno(), 0)
+        os.write(log.fileno(), kept)
+
+
+def _tail(log: BinaryIO) -> bytes:
+    # Not by seeking: the worker's writes move the position, which we share.
+    size = os.fstat(log.fileno()).st_size
+    return os.pread(log.fileno(), _LOG_TAIL_BYTES, max(0, size - _LOG_TAIL_BYTES))

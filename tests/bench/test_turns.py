@@ -102,6 +102,54 @@ def test_a_window_says_what_its_verdicts_are_made_of(tmp_path: Path) -> None:
     assert not window.figures["cut"]
 
 
+class WatchesTheLog(Grants):
+    """Grants turns until there was more output than is kept; notes how much was kept at the most."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(1000)
+        self.printed, self.largest = directory / "printed", 0
+
+    def turn(self, asked: bool) -> Turn:
+        if asked:
+            self.largest = max(self.largest, self._size())
+        printed = self.printed.read_text() if self.printed.exists() else ""
+        return Turn.END if int(printed or 0) > 5 << 20 else Turn.GO
+
+    def _size(self) -> int:
+        return Path(f"/proc/{_child_of(os.getpid())}/fd/1").stat().st_size
+
+
+CHATTY = """
+import sys
+from pathlib import Path
+
+def benchmark_chatty(bench, printed: str = ""):
+    total = 0
+    while bench.turns.next():
+        total += sys.stdout.write("a line\\n" * 20_000)
+        Path(printed).write_text(str(total))
+    print("the end")
+    raise RuntimeError("so that the log is shown")
+"""
+
+
+def test_what_a_worker_prints_in_months_does_not_fill_the_disk(tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "own.py").write_text(CHATTY)
+    listener = WatchesTheLog(tmp_path)
+    told = _Told(listener)
+    runner = BenchmarkRunner(
+        BenchmarkConfig(output_dir=str(tmp_path / "results")),
+        options=RunOptions(target="fake", in_turns=True, suites=(tmp_path / "suite",)),
+        observer=told,
+    )
+
+    runner.run_benchmark("own", "chatty", {"printed": str(listener.printed)})
+
+    assert 0 < listener.largest < 2 << 20
+    assert "the end" in told.result["metadata"]["log_tail"]
+
+
 class Waits(Grants):
     """Lets the worker wait for a while before it grants anything."""
 
