@@ -260,7 +260,8 @@ class BenchmarkTable(JobTable):
         jitter: They may start so much later, at random.
         timeout: One that takes longer is ended.
         beside_others: Whether soaks and other benchmarks may go on meanwhile.
-        retries: How often to try again after a failure, until it is due again.
+        retries: How often to try again after a failure; once it is due again that run comes
+            in place of further tries.
     """
 
     foreign = "only soaks have this; remove it"
