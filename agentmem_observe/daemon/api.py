@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from agentmem_observe.daemon.controls import Asked, Controls, JobView
 from agentmem_observe.daemon.page import page_routes
+from agentmem_observe.daemon.web.refusals import refusal_of
 from agentmem_observe.errors import did_you_mean
 from agentmem_observe.telemetry.endpoint import metrics_routes
 from agentmem_observe.telemetry.registry import MetricRegistry
@@ -30,7 +31,6 @@ MOST_RUNS = 1000
 _LARGEST_ID = 2**63 - 1  # SQLite's
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _NO_STORE = {"Cache-Control": "no-store"}
-_FOR_SCRIPTS = ("/api/", "/-/")
 
 
 def daemon_app(controls: Controls, registry: MetricRegistry) -> Starlette:
@@ -211,17 +211,9 @@ def _plain(value: object) -> object:
 def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise TypeError(f"not an error of HTTP: {error!r}") from error
-    return _error(request, error.status_code, error.detail, dict(error.headers or {}))
+    return refusal_of(request.url.path, error.status_code, error.detail, error.headers)
 
 
 def _broken(request: Request, error: Exception) -> Response:
     # The exception itself goes on to the server, which logs it; callers learn no internals.
-    return _error(request, 500, "the daemon failed to answer; see its log", {})
-
-
-def _error(request: Request, status: int, detail: str, headers: dict[str, str]) -> Response:
-    headers |= _NO_STORE
-    if request.url.path.startswith(_FOR_SCRIPTS):
-        body = msgspec.json.encode({"error": detail})
-        return Response(body, status, headers, media_type="application/json")
-    return PlainTextResponse(f"{detail}\n", status, headers)
+    return refusal_of(request.url.path, 500, "the daemon failed to answer; see its log")

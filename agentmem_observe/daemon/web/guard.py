@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
@@ -17,6 +17,7 @@ from agentmem_observe.daemon.web.credentials import (
     same_token,
 )
 from agentmem_observe.daemon.web.limits import Limits, Rate, TokenBuckets, client_of, retry_after
+from agentmem_observe.daemon.web.refusals import refusal_of
 from agentmem_observe.daemon.web.security import (
     METHODS,
     READING,
@@ -29,7 +30,6 @@ from agentmem_observe.telemetry.catalog import HTTP_AUTHENTICATION_FAILURES, HTT
 from agentmem_observe.telemetry.registry import MetricRegistry
 
 _OPEN = frozenset({"/healthz", "/readyz"})  # for supervisors, which have no credentials
-_FOR_SCRIPTS = ("/api/", "/-/")
 _LEFT = "499"  # nginx' code for a client that did not wait
 _EVERYONE = ""
 
@@ -40,15 +40,12 @@ class Rules:
 
     Attributes:
         token: Bearer token of requests that change something; "" refuses all of them.
-        token_for_reads: Whether all others but health checks need it too, or a password.
-        host_names: Names to accept in the header ``Host`` besides those of loopback, in lower
-            case; None accepts any.
+        only_local_names: Whether the header ``Host`` has to name loopback; else any name is good.
         limits: How much is taken.
     """
 
     token: str = field(default="", repr=False)
-    token_for_reads: bool = False
-    host_names: frozenset[str] | None = None
+    only_local_names: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
@@ -165,9 +162,8 @@ class Guard:
             return _refuse(asked, 400, text, {"Connection": "close"})
         if not is_plain_path(asked.path):
             return _refuse(asked, 400, "not a plain path; leave out . and .. and odd characters")
-        names = self._rules.host_names
         host = asked.headers.get("host", "")
-        if names is not None and not names_this_machine(host, names):
+        if self._rules.only_local_names and not names_this_machine(host):
             return _refuse(asked, 421, "not served under this name; use localhost or 127.0.0.1")
         if asked.method not in METHODS:
             allow = {"Allow": ", ".join(sorted(METHODS))}
@@ -175,12 +171,10 @@ class Guard:
         return None
 
     async def _unwelcome(self, asked: _Asked, config: WebConfig) -> Response | None:
-        rules = self._rules
-        protected = bool(config.users) or rules.token_for_reads
-        if not asked.is_write and (asked.path in _OPEN or not protected):
+        if not asked.is_write and (asked.path in _OPEN or not config.users):
             return None
         given = credentials_of(asked.headers.get("authorization", "").encode("latin-1"))
-        if same_token(given, rules.token):
+        if same_token(given, self._rules.token):
             return None
         by_password = given.scheme == "basic" and bool(config.users) and not asked.is_write
         if by_password and self._passwords.known(config.users, given) is Verdict.RIGHT:
@@ -231,9 +225,7 @@ class Guard:
 def _refuse(
     asked: _Asked, status: int, text: str, headers: dict[str, str] | None = None
 ) -> Response:
-    if asked.path.startswith(_FOR_SCRIPTS):
-        return JSONResponse({"error": text}, status, headers)
-    return PlainTextResponse(text + "\n", status, headers)
+    return refusal_of(asked.path, status, text, headers)
 
 
 def _with_body(body: bytes, receive: Receive) -> Receive:

@@ -1,7 +1,7 @@
 """What a request must look like, and what headers an answer has."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -52,29 +52,25 @@ def protect(headers: MutableHeaders, configured: Mapping[str, str]) -> None:
             headers[name] = value
 
 
-def names_this_machine(host: str, names: Collection[str]) -> bool:
-    """Return whether a header ``Host`` names loopback, with any port, or one of some names.
+def names_this_machine(host: str) -> bool:
+    """Return whether a header ``Host`` names loopback, with any port.
 
     A page of a stranger whose name was made to lead here, so that its scripts may read our
     answers, still has that name in the header.
 
     Args:
         host: The header.
-        names: Other names to accept, in lower case, without port.
 
     Examples:
-        >>> names_this_machine("localhost:9464", ()), names_this_machine("[::1]", ())
+        >>> names_this_machine("localhost:9464"), names_this_machine("[::1]")
         (True, True)
-        >>> names_this_machine("evil.example", ()), names_this_machine("127.0.0.1.example", ())
+        >>> names_this_machine("evil.example"), names_this_machine("127.0.0.1.example")
         (False, False)
-        >>> names_this_machine("Metrics.Example:80", {"metrics.example"})
-        True
     """
     match = _HOST.fullmatch(host)
     if match is None:
         return False
-    name = (match[1] or match[2]).lower()
-    return is_loopback(name) or name in names
+    return is_loopback((match[1] or match[2]).lower())
 
 
 def is_plain_path(path: str) -> bool:

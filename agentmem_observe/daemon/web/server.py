@@ -28,21 +28,16 @@ class WebOptions:
         host: An address of this machine; ``::`` for all there are.
         port: From 1 to 65535; 0 for any that is free.
         token: Bearer token of requests that change something; "" refuses all of them.
-        token_for_reads: Whether all others but health checks need it too, or a password.
         config_file: The web configuration, None for none.
         insecure: Let others connect without TLS and without credentials.
-        host_names: Names of this machine to accept in requests besides those of loopback; only
-            where loopback is listened on, elsewhere any name is good.
         limits: How much is taken.
     """
 
     host: str = LOOPBACK
     port: int = 0
     token: str = field(default="", repr=False)
-    token_for_reads: bool = False
     config_file: Path | None = None
     insecure: bool = False
-    host_names: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
 
 
@@ -72,13 +67,11 @@ class WebServer(Serving):
         self._options = options
         self._config = CurrentConfig(options.config_file, self._accept, clock)
         config = self._config.value
-        _refuse_strangers(options, config)
+        refuse_strangers(options.host, config, insecure=options.insecure)
         limits = options.limits
-        local = is_loopback(options.host)
         rules = Rules(
             token=options.token,
-            token_for_reads=options.token_for_reads,
-            host_names=frozenset(map(str.lower, options.host_names)) if local else None,
+            only_local_names=is_loopback(options.host),
             limits=limits,
         )
 
@@ -115,14 +108,23 @@ class WebServer(Serving):
                 f"{self._options.config_file}: tls_server_config: cannot come or go while others "
                 "are connected; restart the daemon"
             )
-        _refuse_strangers(self._options, after)
+        refuse_strangers(self._options.host, after, insecure=self._options.insecure)
 
 
-def _refuse_strangers(options: WebOptions, config: WebConfig) -> None:
-    protected = config.tls or config.users or (options.token_for_reads and options.token)
-    if not (protected or options.insecure or is_loopback(options.host)):
+def refuse_strangers(host: str, config: WebConfig, *, insecure: bool) -> None:
+    """Refuse an address that others reach, without anything that tells strangers from friends.
+
+    Args:
+        host: An address to listen on.
+        config: TLS and users there.
+        insecure: Let others connect without either.
+
+    Raises:
+        UsageError: With what may be done about it.
+    """
+    if not (config.tls or config.users or insecure or is_loopback(host)):
         raise UsageError(
-            f"cannot serve on {options.host!r}: anybody could read there; give --web.config.file "
+            f"cannot serve on {host!r}: anybody could read there; give --web.config.file "
             "with tls_server_config or basic_auth_users (docs/security.md), listen on "
             f"{LOOPBACK}, or say --web.insecure"
         )
