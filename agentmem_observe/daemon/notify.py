@@ -43,13 +43,9 @@ class Notifier:
         """The daemon has started, or has read its settings again.
 
         Args:
-            status: A line about it for people; "" leaves the last one.
+            status: A line about it for people, in ``systemctl status``; "" leaves the last one.
         """
         self._send("READY=1", *_status(status))
-
-    def status(self, text: str) -> None:
-        """Show a line for people, in ``systemctl status``."""
-        self._send(*_status(text))
 
     def reloading(self) -> None:
         """The daemon begins to read its settings again; `ready` ends it."""
@@ -73,7 +69,7 @@ class Notifier:
             self._send("WATCHDOG=1")
 
     def _send(self, *lines: str) -> None:
-        if not self._address or not lines:
+        if not self._address:
             return
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as way:

@@ -47,7 +47,7 @@ def test_each_message_arrives_as_systemd_knows_it(systemd, said):
 
     for send in (
         lambda: notifier.ready("2 jobs"),
-        lambda: notifier.status("2 jobs\nrun"),
+        lambda: notifier.ready("2 jobs\nrun"),
         notifier.reloading,
         notifier.ready,
         notifier.watchdog,
@@ -62,7 +62,7 @@ def test_each_message_arrives_as_systemd_knows_it(systemd, said):
     assert int(microseconds) > 0
     assert arrived == [
         "READY=1\nSTATUS=2 jobs",
-        "STATUS=2 jobs run",
+        "READY=1\nSTATUS=2 jobs run",
         "READY=1",
         "WATCHDOG=1",
         "STOPPING=1",
@@ -149,9 +149,9 @@ def test_a_socket_that_nobody_reads_any_more_is_a_broken_one(tmp_path, said):
 def test_text_that_is_no_unicode_does_not_stop_a_message(systemd, said):
     listening, address = systemd
 
-    Notifier({"NOTIFY_SOCKET": address}, said).status("job \udc80")
+    Notifier({"NOTIFY_SOCKET": address}, said).ready("job \udc80")
 
-    assert listening.recv(MOST) == b"STATUS=job ?"
+    assert listening.recv(MOST) == b"READY=1\nSTATUS=job ?"
 
 
 def test_a_service_manager_that_does_not_read_holds_nobody_up(tmp_path, said, monkeypatch):
@@ -161,6 +161,6 @@ def test_a_service_manager_that_does_not_read_holds_nobody_up(tmp_path, said, mo
         listening.bind(address)
         notifier = Notifier({"NOTIFY_SOCKET": address}, said)
         while not said.texts:
-            notifier.status("still here")
+            notifier.ready()
 
     assert "Resource temporarily unavailable" in said.texts[0]
