@@ -19,7 +19,8 @@ from agentmem_observe.daemon.settings.loading import load_settings
 from agentmem_observe.daemon.settings.values import Settings
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.token import make_token
-from agentmem_observe.daemon.web.server import WebOptions, WebServer
+from agentmem_observe.daemon.web.server import WebOptions, WebServer, refuse_strangers
+from agentmem_observe.daemon.web.web_config import WebConfig, load_web_config
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
 
@@ -55,6 +56,9 @@ def serve(
         )
         for job in settings.jobs:
             log.hide(job.target)
+        web = settings.web
+        web_config = load_web_config(web.config_file) if web.config_file else WebConfig()
+        refuse_strangers(web.host, web_config, insecure=web.insecure)
         return settings
 
     settings = load()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agentmem_observe.cli import main
 from agentmem_observe.daemon import service
 from agentmem_observe.daemon.api import daemon_app
 from agentmem_observe.daemon.jobs.loop import Services
@@ -113,3 +114,18 @@ def test_a_daemon_whose_server_has_died_ends_with_an_error(
             daemon._tick()
 
     assert said == ["the thread that serves HTTP has died; start the daemon again"]
+
+
+@pytest.mark.parametrize(
+    ("further", "code"), [([], 1), (["--web.insecure"], 0)], ids=["unchecked", "insecure"]
+)
+def test_a_check_refuses_an_address_that_the_daemon_would_not_serve_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, further: list[str], code: int
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    ended = main(["daemon", "--check-config", "--web.listen-address", "0.0.0.0:9464", *further])
+
+    assert ended == code
+    assert ("cannot serve on '0.0.0.0'" in capsys.readouterr().err) == bool(code)
+    assert list(tmp_path.iterdir()) == []
