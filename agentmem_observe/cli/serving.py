@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -66,17 +66,19 @@ def serve(
         jobs = ", ".join(job.name for job in settings.jobs)
         click.echo(f"{config_file or 'defaults'}: good; jobs: {jobs or 'none'}")
         return 0
-    registry = MetricRegistry()
+    _run(settings, load, otlp_file)
+    log.say("stopped", "Stopped.")
+    return 0
+
+
+def _run(settings: Settings, load: Callable[[], Settings], otlp_file: Path | None) -> None:
+    """Put the daemon together and keep it going until a signal ends it."""
+    log, registry = log_of(), MetricRegistry()
     with (
         State.open(settings.state_dir) as state,
         exporting("", Destinations(otlp_file=otlp_file), registry) as exports,
     ):
-        services = Services(
-            RunMetrics(registry),
-            state,
-            log.say,
-            exports.tracing,
-        )
+        services = Services(RunMetrics(registry), state, log.say, exports.tracing)
         daemon = Daemon(settings, services, load)
         web = WebOptions(
             host=settings.web.host,
@@ -91,10 +93,16 @@ def serve(
             announce(settings.state_dir, server.url),
         ):
             daemon.serve_with(server)
-            log.say("serving", f"Serving {server.url}", url=server.url)
+            jobs = ", ".join(job.name for job in settings.jobs)
+            log.say(
+                "serving",
+                f"Serving {server.url}; jobs: {jobs}; results in {state.directory}; "
+                "Ctrl-C ends it",
+                url=server.url,
+                jobs=[job.name for job in settings.jobs],
+                state_dir=str(state.directory),
+            )
             daemon.run_until_stopped()
-    log.say("stopped", "Stopped.")
-    return 0
 
 
 @contextmanager

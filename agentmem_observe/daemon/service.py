@@ -211,6 +211,11 @@ class Daemon(Controls):
                 with suppress(Empty):
                     self._wake.get(timeout=_TICK_SECONDS)
         finally:
+            self._services.say(
+                "ending",
+                f"Ending: what is under way has {self._settings.shutdown_seconds:g} s; after a "
+                "second signal it has none",
+            )
             self._notifier.stopping(self._settings.shutdown_seconds + _FAREWELL_SECONDS)
             self._end_all()
             self._services.state.flush()

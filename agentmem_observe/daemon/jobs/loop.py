@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agentmem_observe.analysis.samples import fewest_samples_for
 from agentmem_observe.bench.discover import Benchmark
+from agentmem_observe.bench.document import reason_without_content
 from agentmem_observe.bench.messages import Progress
 from agentmem_observe.bench.observers import Observers, Publisher
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
@@ -32,6 +34,7 @@ from agentmem_observe.measure.recorder import OK, Aggregate
 from agentmem_observe.targets.credentials import Credentials, redact
 from agentmem_observe.telemetry.runs import RunMetrics
 from agentmem_observe.telemetry.spans import RunTracing
+from agentmem_observe.units import format_seconds
 
 LOOK_EVERY_SECONDS = 1.0
 """How often a thread that waits for a time of day looks at the clock: it may be set."""
@@ -171,24 +174,34 @@ class JobLoop(ABC):
             reason = Credentials(self.job.target).hidden_in(str(error))
             failed = benchmarks[min(len(told.rows), len(benchmarks) - 1)]
             row = self._failed_row(failed.category, failed.name, told.began, reason)
-            told.rows.append(self.keep(row))
+            told.rows.append(self.keep(row, reason))
         finally:
             self._runner = None
         return told.rows
 
-    def keep(self, row: RunRow) -> RunRow:
-        """Keep a run that has ended, and return its row with its id."""
+    def keep(self, row: RunRow, reason: str = "") -> RunRow:
+        """Keep a run that has ended, and return its row with its id.
+
+        Args:
+            row: Of the run.
+            reason: Why it failed or was skipped, as far as a log may know.
+        """
         row = self.services.state.save_run(row)
         self.standing.ended(run_view(row))
-        failed = row.status == "failed"
+        outcome = f"failed ({row.cause})" if row.status == "failed" else row.status
+        took = format_seconds(row.ended_at - row.started_at)
+        trust = f", {row.validity}" if row.status == "ok" else ""
         self.services.say(
             "job_ended",
-            f"{self.job.name}: {row.category}.{row.benchmark} {row.status}"
-            + (f" ({row.cause})" if failed else ""),
-            level=logging.WARNING if failed else logging.INFO,
+            f"{self.job.name}: {row.category}.{row.benchmark} {outcome}{trust}, took {took}"
+            + (f": {reason}" if reason else ""),
+            level=logging.WARNING if row.status == "failed" else logging.INFO,
             job=self.job.name,
             status=row.status,
             cause=row.cause,
+            reason=reason,
+            validity=row.validity,
+            path=row.path,
         )
         return row
 
@@ -214,6 +227,12 @@ class JobLoop(ABC):
         delay = self.services.backoff.seconds(failures, self._random)
         self.standing.due(time.time() + delay)
         self.standing.enter("backing_off", problem)
+        self.services.say(
+            "job_backing_off",
+            f"{self.job.name}: tries again in {format_seconds(delay)}",
+            job=self.job.name,
+            seconds=delay,
+        )
         self._ending.wait(delay)
 
     def watcher(self) -> "Watcher":
@@ -233,9 +252,11 @@ class Watcher(Listener):
         self._loop = loop
         self.total = Aggregate()
         self.began = time.time()
+        self._is_up = False
 
     def progressed(self, progress: Progress) -> None:
         """Show how far it is."""
+        self._is_up = True
         ratio = min(1.0, progress.done / progress.total) if progress.total else None
         self._loop.standing.progressed(ratio, progress.phase)
 
@@ -245,8 +266,9 @@ class Watcher(Listener):
         self.total.merge(delta)
 
     def sampled(self, sample: ProcessSample) -> None:
-        """Show the worker's RSS."""
-        self._loop.timeline.sampled(sample.rss_bytes)
+        """Show the worker's RSS, once its interpreter and what it imports are there."""
+        if self._is_up:
+            self._loop.timeline.sampled(sample.rss_bytes)
 
 
 class _Told(Observer):
@@ -270,7 +292,8 @@ class _Told(Observer):
         assert row is not None  # it is of a job
         figures = row.figures | headline(self._watcher.total)
         # At once: the next benchmark may take hours, and a kill as long.
-        row = self._loop.keep(replace(row, started_at=self.began, figures=figures))
+        row = replace(row, started_at=self.began, figures=figures)
+        row = self._loop.keep(row, reason_without_content(metadata))
         self.rows.append(row)
 
 
@@ -289,6 +312,7 @@ def headline(measured: Aggregate) -> dict[str, Any]:
     }
     total = measured.total()
     for name, histogram in (("latency", total.latency), ("service_time", total.service_time)):
-        for percent in (50, 99) if histogram.count else ():
-            figures[f"{name}_p{percent}_seconds"] = histogram.percentile(percent)
+        for percent in (50, 99):
+            if histogram.count >= fewest_samples_for(percent / 100):
+                figures[f"{name}_p{percent}_seconds"] = histogram.percentile(percent)
     return figures

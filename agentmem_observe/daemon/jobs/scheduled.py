@@ -131,7 +131,7 @@ class ScheduledLoop(JobLoop):
         try:
             return choose(job.suites, job.category, job.benchmark)
         except AgentMemObserveError as error:
-            self.keep(self._failed_row(*self._names(), began, str(error)))
+            self.keep(self._failed_row(*self._names(), began, str(error)), str(error))
             return ()
 
     def _names(self) -> tuple[str, str]:
@@ -153,4 +153,5 @@ class ScheduledLoop(JobLoop):
             seed=self.job.seed,
             time_limit_seconds=self.job.timeout_seconds,
             operation_timeout_seconds=self.job.operation_timeout_seconds,
+            work_dir=self.services.state.work_dir,
         )

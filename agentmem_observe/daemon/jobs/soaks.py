@@ -171,6 +171,7 @@ class SoakLoop(JobLoop):
             operation_timeout_seconds=job.operation_timeout_seconds,
             in_turns=True,
             silence_limit_seconds=job.hang_seconds,
+            work_dir=self.services.state.work_dir,
         )
 
 
@@ -194,7 +195,8 @@ class _WindowWatcher(Watcher):
     def sampled(self, sample: ProcessSample) -> None:
         """Note the least RSS of the window in hand."""
         super().sampled(sample)
-        self._least_rss = min(self._least_rss or sample.rss_bytes, sample.rss_bytes)
+        if self._is_up:
+            self._least_rss = min(self._least_rss or sample.rss_bytes, sample.rss_bytes)
 
     def turn(self, asked: bool) -> Turn:
         """Ask the job, which asks the host."""
@@ -232,6 +234,10 @@ class _WindowWatcher(Watcher):
                 figures=figures | {"seconds": window.seconds},
             )
         )
+        if loop.standing.failures_in_a_row:
+            loop.services.say(
+                "soak_recovered", f"{loop.job.name}: is back under load", job=loop.job.name
+            )
         loop.standing.succeeded(ended_at)
 
     def _finite(self, figures: dict[str, Any]) -> dict[str, Any]:

@@ -130,6 +130,11 @@ class State:
         self._ledger.close()
         self._home.release()
 
+    @property
+    def work_dir(self) -> Path:
+        """Return where runs get directories of their own; emptied when a daemon starts."""
+        return self.directory / recovery.WORK
+
     def results(self, job: str) -> SpooledResults:
         """Return where the results of a job are to be saved."""
         return SpooledResults(self.directory / RESULTS, self._disk, self._spool, job)

@@ -3,15 +3,20 @@
 import logging
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from agentmem_observe.bench.runner import RUN_DIRECTORY_PREFIX
 from agentmem_observe.daemon.state.database import files_of
 from agentmem_observe.daemon.state.rows import RunRow, run_of_result
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.schema import is_name
 from agentmem_observe.results.store import BenchmarkResults
+
+WORK = "work"
+"""The directory, in the state's, in which runs get theirs."""
 
 _logger = logging.getLogger(__name__)
 
@@ -21,7 +26,7 @@ _HALF_A_FILE = re.compile(r"\.(token|endpoint\.json)(\.[0-9a-f]{32})?\.tmp", re.
 
 
 def remove_leftovers(state_dir: Path, results_dir: Path) -> int:
-    """Remove the files that a daemon was writing when it was killed.
+    """Remove what a daemon was writing when it was killed, its runs' directories with it.
 
     Args:
         state_dir: Its directory; we hold its lock, so nobody is writing them.
@@ -37,6 +42,13 @@ def remove_leftovers(state_dir: Path, results_dir: Path) -> int:
     for path in _leftovers(state_dir, results_dir):
         path.unlink(missing_ok=True)
         removed += 1
+    for path in (state_dir / WORK).glob(f"{RUN_DIRECTORY_PREFIX}*"):
+        # What a container wrote may be another user's; that keeps nobody from starting.
+        shutil.rmtree(path, ignore_errors=True)
+        if os.path.lexists(path):
+            _logger.warning("%s: cannot be removed; remove it yourself", path)
+        else:
+            removed += 1
     return removed
 
 

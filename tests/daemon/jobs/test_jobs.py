@@ -344,7 +344,7 @@ def test_a_soak_keeps_and_judges_its_windows_until_it_is_ended(services: Service
     assert len({window.soak for window in windows}) == 1
     assert windows[0].figures["operations"] >= 40
     assert windows[0].figures["failed_operations"] == 0
-    assert windows[0].figures["latency_p99_seconds"] > 0
+    assert windows[0].figures["latency_p50_seconds"] > 0
     view = loop.view()
     assert view["leak"] is not None
     assert view["leak"]["verdict"] == "unknown"
