@@ -1,5 +1,6 @@
 """Runs benchmarks, each in a fresh worker process, and saves a result for every one."""
 
+import logging
 import math
 import tempfile
 import threading
@@ -27,6 +28,13 @@ from agentmem_observe.targets.credentials import redact
 from agentmem_observe.telemetry.runs import RunKey
 from agentmem_observe.telemetry.spans import RunTrace, RunTracing
 
+_logger = logging.getLogger(__name__)
+
+RUN_DIRECTORY_PREFIX = "agentmem-observe-"
+"""Of the names of the directories that runs get; those of killed runners are left behind."""
+
+_TRIED_BYTES = 1 << 16
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -40,6 +48,8 @@ class RunOptions:
         operation_timeout_seconds: An operation that takes longer is a timeout.
         in_turns: Whether runs have no end of their own and wait for their turns.
         silence_limit_seconds: A run in turns is killed if its worker says nothing for so long.
+        work_dir: Absolute; where runs get directories of their own. The system's temporary
+            directory if None, and whenever this one does not take files.
     """
 
     target: str = "embedded"
@@ -49,6 +59,7 @@ class RunOptions:
     operation_timeout_seconds: float = 30.0
     in_turns: bool = False
     silence_limit_seconds: float = math.inf
+    work_dir: Path | None = None
 
 
 class Observer:
@@ -248,9 +259,7 @@ class BenchmarkRunner:
     ) -> str:
         listener = self._observer.started(benchmark)
         working_copy = recent_vcs()  # of what the worker imports, which may be edited meanwhile
-        with tempfile.TemporaryDirectory(
-            prefix="agentmem-observe-", ignore_cleanup_errors=True
-        ) as directory:
+        with _run_directory(self.options.work_dir) as directory:
             request = self._request(benchmark, overrides, directory)
             request.traceparent = trace.context_for_worker
             run = run_in_worker(
@@ -290,3 +299,29 @@ class BenchmarkRunner:
             exported=self._observer.takes_gauges,
             in_turns=self.options.in_turns,
         )
+
+
+def _run_directory(work_dir: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """Make a directory for a run, which is removed with all that is in it."""
+    if work_dir is not None:
+        directory = None
+        try:
+            work_dir.mkdir(exist_ok=True)
+            directory = _temporary_directory(work_dir)
+            tried = Path(directory.name) / "tried"
+            tried.write_bytes(bytes(_TRIED_BYTES))
+            tried.unlink()
+            return directory
+        except OSError as error:
+            # A full disk often takes directories, but nothing in them. It is to stop whoever
+            # keeps results there, and not the measuring.
+            if directory is not None:
+                directory.cleanup()
+            _logger.info("%s: runs use the temporary directory: %s", work_dir, error)
+    return _temporary_directory(None)
+
+
+def _temporary_directory(parent: Path | None) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(
+        prefix=RUN_DIRECTORY_PREFIX, dir=parent, ignore_cleanup_errors=True
+    )

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 from agentmem_observe.bench import runner as runner_module
 from agentmem_observe.bench.discover import Benchmark, standard_suite
 from agentmem_observe.bench.messages import Finished, Progress
-from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
+from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions, _run_directory
 from agentmem_observe.bench.supervisor import Listener, WorkerRun
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.errors import BenchmarkError, ResultFormatError, UsageError
@@ -517,3 +518,32 @@ def test_unknown_names_are_refused_before_anything_runs(tmp_path: Path) -> None:
     refused("parameter 'sise'", lambda: chosen.run_all({"own": {"sise": 1}}))
     refused("unknown category 'owm'; did you mean 'own'", lambda: chosen.run_all({"owm": {}}))
     assert observer.began == []
+
+
+def test_a_run_has_its_directory_where_it_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+    work_dir = tmp_path / "work"
+
+    with _run_directory(work_dir) as directory:
+        where = Path(directory).parent
+        assert list(Path(directory).iterdir()) == []
+
+    assert where == work_dir
+    assert list(work_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("fails", ["mkdir", "write_bytes"])
+def test_a_disk_that_takes_nothing_does_not_stop_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    work_dir = tmp_path / "work"
+    work_dir.mkdir()
+    monkeypatch.setattr(Path, fails, full)
+
+    with _run_directory(work_dir) as directory:
+        where = Path(directory).parent
+
+    assert where == Path(tempfile.gettempdir())
+    assert list(work_dir.iterdir()) == []

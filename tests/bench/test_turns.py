@@ -103,7 +103,7 @@ def test_a_window_says_what_its_verdicts_are_made_of(tmp_path: Path) -> None:
 
 
 class WatchesTheLog(Grants):
-    """Grants turns until there was more output than is kept; notes how much was kept at the most."""
+    """Grants turns until there was more output than is kept; notes how much was kept."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(1000)

@@ -172,6 +172,7 @@ class SoakLoop(JobLoop):
             in_turns=True,
             silence_limit_seconds=job.hang_seconds,
             work_dir=self.services.state.work_dir,
+            work_dir=self.services.state.work_dir,
         )
 
 

@@ -517,3 +517,16 @@ def test_the_database_can_be_read_and_copied_by_others_meanwhile(directory: Path
         (figures,) = copy.execute("SELECT figures FROM windows").fetchone()
         copy.close()
         assert json.loads(figures) == {"operations": 0}
+
+
+def test_directories_of_runs_that_were_killed_are_removed_at_the_start(directory: Path):
+    with State.open(directory) as state:
+        left = state.work_dir / "agentmem-observe-abc" / "stm"
+        left.mkdir(parents=True)
+        (left / "records").write_text("the target's data")
+        (state.work_dir / "mine").mkdir()
+
+    with State.open(directory) as state:
+        found = list(state.work_dir.iterdir())
+
+    assert [path.name for path in found] == ["mine"]
