@@ -15,8 +15,8 @@ help:  ## list the targets
 run: $(VENV)/installed  ## benchmark the embedded memory; results go to benchmark_results/
 	$(BIN)/agentmem-observe run --category storage
 
-test: $(VENV)/installed-dev  ## run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/installed-dev  ## run the tests; PYTEST_ARGS=... chooses some
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-dev  ## format check, lint, types, layers
 	$(BIN)/ruff format --check .
