@@ -154,5 +154,4 @@ class ScheduledLoop(JobLoop):
             time_limit_seconds=self.job.timeout_seconds,
             operation_timeout_seconds=self.job.operation_timeout_seconds,
             work_dir=self.services.state.work_dir,
-            work_dir=self.services.state.work_dir,
         )

@@ -172,7 +172,6 @@ class SoakLoop(JobLoop):
             in_turns=True,
             silence_limit_seconds=job.hang_seconds,
             work_dir=self.services.state.work_dir,
-            work_dir=self.services.state.work_dir,
         )
 
 
