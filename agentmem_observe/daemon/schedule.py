@@ -1,7 +1,7 @@
 """When a job is due: from its schedule and what the clocks say, to the times that came and went.
 
-A *tick* is a time of the schedule; with jitter it comes due somewhat later, but never after the
-next one. `Ticker` counts each tick that comes due once, whatever becomes of the clocks.
+With jitter a time of the schedule comes due somewhat later, but never after the next one.
+`Trigger` counts each that comes due once, whatever becomes of the clocks.
 """
 
 import math
@@ -111,15 +111,15 @@ class Once:
 Schedule: TypeAlias = Every | Cron | Once
 
 
-class Ticker:
+class Trigger:
     """Says when a job is due, and counts the times that passed without it.
 
     What has come due stays due until it is taken or skipped, however the clocks are set. One
     thread asks; others may read `next_due_at`.
 
     Examples:
-        >>> ticker = Ticker(Once(), random=random.Random(1), last_run_at=None)
-        >>> ticker.wait_seconds(), ticker.take(), ticker.wait_seconds()
+        >>> trigger = Trigger(Once(), random=random.Random(1), last_run_at=None)
+        >>> trigger.wait_seconds(), trigger.take(), trigger.wait_seconds()
         (0.0, 0, inf)
     """
 
@@ -140,7 +140,7 @@ class Ticker:
                 Times since then have passed unseen: the last of them is due now.
             now: The clocks.
         """
-        self._ticks = _ticks_of(schedule, now, random, last_run_at)
+        self._planned = _times_of(schedule, now, random, last_run_at)
         self._passed = 0
         self._due_at: float | None = None
         self._look()  # before anybody sets the clocks
@@ -148,7 +148,7 @@ class Ticker:
     @property
     def next_due_at(self) -> float | None:
         """Return when it is or was due, in seconds since 1970; None if never again."""
-        return self._due_at if self._passed else self._ticks.next_at()
+        return self._due_at if self._passed else self._planned.next_at()
 
     def wait_seconds(self) -> float:
         """Return the seconds until it is due: 0 if it is, inf if it never is again.
@@ -156,7 +156,7 @@ class Ticker:
         Ask again after a second or so instead of waiting for longer: clocks may be set.
         """
         self._look()
-        return 0.0 if self._passed else self._ticks.left_seconds()
+        return 0.0 if self._passed else self._planned.left_seconds()
 
     def take(self) -> int:
         """Take the time that is due, because the job is started for it.
@@ -183,19 +183,19 @@ class Ticker:
         return passed
 
     def _look(self) -> None:
-        due_at = self._ticks.next_at()
-        passed = self._ticks.passed()
+        due_at = self._planned.next_at()
+        passed = self._planned.passed()
         if passed:
             self._due_at = due_at
             self._passed += passed
 
 
-class _Ticks(ABC):
-    """What follows what in a schedule; the next tick is always planned."""
+class _Times(ABC):
+    """What follows what in a schedule; the next time is always planned."""
 
     @abstractmethod
     def passed(self) -> int:
-        """Return how many ticks have come due since the last call, and plan the next."""
+        """Return how many times have come due since the last call, and plan the next."""
 
     @abstractmethod
     def left_seconds(self) -> float:
@@ -206,7 +206,7 @@ class _Ticks(ABC):
         """Return when it comes due, in seconds since 1970; None if never."""
 
 
-class _EveryTicks(_Ticks):
+class _EveryTimes(_Times):
     """A grid on the monotonic clock."""
 
     def __init__(
@@ -243,7 +243,7 @@ class _EveryTicks(_Ticks):
         self._due = self._begin + number * self._schedule.seconds + jitter
 
 
-class _CronTicks(_Ticks):
+class _CronTimes(_Times):
     """Times of day on the wall clock, each only once: behind the latest seen, none is planned."""
 
     def __init__(
@@ -291,14 +291,14 @@ class _CronTicks(_Ticks):
         self._plan_next()
 
     def _plan_next(self) -> None:
-        tick, self._following = self._following, next(self._times, math.inf)
-        self._apart = self._following - tick if math.isfinite(tick) else math.inf
-        jitter = min(self._schedule.jitter_seconds, self._following - tick)
-        self._due = tick + self._random.uniform(0.0, jitter) if math.isfinite(tick) else tick
+        at, self._following = self._following, next(self._times, math.inf)
+        self._apart = self._following - at if math.isfinite(at) else math.inf
+        jitter = min(self._schedule.jitter_seconds, self._following - at)
+        self._due = at + self._random.uniform(0.0, jitter) if math.isfinite(at) else at
 
 
-class _OnceTicks(_Ticks):
-    """One tick, at once."""
+class _OnceTimes(_Times):
+    """One time, at once."""
 
     def __init__(self, now: Now, last_run_at: float | None) -> None:
         self._at = now.wall() if last_run_at is None else None
@@ -314,16 +314,16 @@ class _OnceTicks(_Ticks):
         return self._at
 
 
-def _ticks_of(
+def _times_of(
     schedule: Schedule, now: Now, random: random.Random, last_run_at: float | None
-) -> _Ticks:
+) -> _Times:
     match schedule:
         case Every():
-            return _EveryTicks(schedule, now, random, last_run_at)
+            return _EveryTimes(schedule, now, random, last_run_at)
         case Cron():
-            return _CronTicks(schedule, now, random, last_run_at)
+            return _CronTimes(schedule, now, random, last_run_at)
         case Once():
-            return _OnceTicks(now, last_run_at)
+            return _OnceTimes(now, last_run_at)
 
 
 def _later(jitter_seconds: float) -> str:

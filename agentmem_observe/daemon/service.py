@@ -207,7 +207,7 @@ class Daemon(Controls):
                 self._reconcile()
                 self._notifier.ready(f"{len(self._loops)} jobs")
             while not self.stopping:
-                self._tick()
+                self._look_after()
                 with suppress(Empty):
                     self._wake.get(timeout=_TICK_SECONDS)
         finally:
@@ -227,7 +227,7 @@ class Daemon(Controls):
             self._services.say("server_died", problem, level=logging.CRITICAL)
             raise ExportError(problem)
 
-    def _tick(self) -> None:
+    def _look_after(self) -> None:
         self._refuse_to_be_mute()
         if self._reload_asked:
             self._reload_asked = False
@@ -349,7 +349,7 @@ class _CpuShare:
         self.ratio = 0.0
 
     def look(self) -> None:
-        """Note the time; called with every tick."""
+        """Note the time; called every second."""
         self._looks.append((time.monotonic(), time.process_time()))
         (began, before), (now, after) = self._looks[0], self._looks[-1]
         self.ratio = (after - before) / (now - began) if now > began else 0.0

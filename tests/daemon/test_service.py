@@ -106,12 +106,12 @@ def test_a_daemon_whose_server_has_died_ends_with_an_error(
     app = daemon_app(daemon, MetricRegistry())
     with WebServer(app, MetricRegistry(), WebOptions(token="x" * 16)) as server:
         daemon.serve_with(server)
-        daemon._tick()
+        daemon._look_after()
         server._server.stop()
         server._thread.join()
 
         with pytest.raises(ExportError, match="the thread that serves HTTP has died"):
-            daemon._tick()
+            daemon._look_after()
 
     assert said == ["the thread that serves HTTP has died; start the daemon again"]
 

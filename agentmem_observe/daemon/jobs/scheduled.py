@@ -10,13 +10,13 @@ from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
 from agentmem_observe.bench.runner import RunOptions
 from agentmem_observe.daemon.controls import Asked, JobView
 from agentmem_observe.daemon.jobs.loop import LOOK_EVERY_SECONDS, JobLoop, Services
-from agentmem_observe.daemon.schedule import Every, Ticker
+from agentmem_observe.daemon.schedule import Every, Trigger
 from agentmem_observe.daemon.settings.values import BenchmarkJob
 from agentmem_observe.errors import AgentMemObserveError
 
 
 class ScheduledLoop(JobLoop):
-    """Runs a benchmark job when its ticker says so, or somebody asks.
+    """Runs a benchmark job when its trigger says so, or somebody asks.
 
     A due time that passes while the job is at it is not made up for: it is skipped and counted.
     """
@@ -24,24 +24,24 @@ class ScheduledLoop(JobLoop):
     job: BenchmarkJob
 
     def __init__(
-        self, job: BenchmarkJob, services: Services, ticker: Ticker | None = None
+        self, job: BenchmarkJob, services: Services, trigger: Trigger | None = None
     ) -> None:
         """Prepare the job's thread.
 
         Args:
             job: What to run.
             services: What all jobs share.
-            ticker: When it is due; by default made of the job's schedule and its last run.
+            trigger: When it is due; by default made of the job's schedule and its last run.
         """
         super().__init__(job, services)
-        self._ticker = ticker or Ticker(
+        self._trigger = trigger or Trigger(
             job.schedule,
             random=random.Random(),
             last_run_at=services.state.last_started(job.name),
         )
         self._lock = threading.Lock()  # of these two: asked for, or at it
         self._asked = self._busy = False
-        self.standing.due(self._ticker.next_due_at)
+        self.standing.due(self._trigger.next_due_at)
         if isinstance(job.schedule, Every):
             self.standing.comes_every(job.schedule.seconds)
 
@@ -87,17 +87,17 @@ class ScheduledLoop(JobLoop):
     def _wait(self) -> bool:
         """Wait until it is due or asked for; return False when the job is to end."""
         while not self._ending.is_set():
-            self.standing.due(self._ticker.next_due_at)
-            left = self._ticker.wait_seconds()
+            self.standing.due(self._trigger.next_due_at)
+            left = self._trigger.wait_seconds()
             with self._lock:
                 asked, self._asked = self._asked, False
                 self._busy = asked or left <= 0
             if asked:
                 return True
             if left <= 0:
-                self.standing.skipped("missed", self._ticker.take())
+                self.standing.skipped("missed", self._trigger.take())
                 return True
-            self.standing.enter("finished" if self._ticker.next_due_at is None else "idle")
+            self.standing.enter("finished" if self._trigger.next_due_at is None else "idle")
             self._poked.wait(min(left, LOOK_EVERY_SECONDS))
             self._poked.clear()
         return False
@@ -121,7 +121,7 @@ class ScheduledLoop(JobLoop):
             if not left or attempt == job.retries or self._ending.is_set():
                 return False
             self._back_off(next(iter(failed.values())).reason, attempt + 1)
-            if self._ticker.wait_seconds() <= 0:
+            if self._trigger.wait_seconds() <= 0:
                 return True
         return False
 
@@ -139,7 +139,7 @@ class ScheduledLoop(JobLoop):
 
     def _skip_overlap(self) -> None:
         """Count the times that passed during the run, which is not made up for them."""
-        self.standing.skipped("overlap", self._ticker.skip())
+        self.standing.skipped("overlap", self._trigger.skip())
 
     def _host(self) -> AbstractContextManager[bool]:
         if self.job.beside_others:

@@ -20,7 +20,7 @@ from agentmem_observe.daemon.jobs.backoff import Backoff
 from agentmem_observe.daemon.jobs.loop import JobLoop, Services
 from agentmem_observe.daemon.jobs.scheduled import ScheduledLoop
 from agentmem_observe.daemon.jobs.soaks import SoakLoop
-from agentmem_observe.daemon.schedule import Once, Ticker
+from agentmem_observe.daemon.schedule import Once, Trigger
 from agentmem_observe.daemon.settings.values import BenchmarkJob, SoakJob
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.telemetry.registry import MetricRegistry
@@ -57,7 +57,7 @@ def services(tmp_path: Path, said: list[str]) -> Iterator[Services]:
         yield Services(RunMetrics(MetricRegistry()), state, say, backoff=Backoff(0.01, 0.02))
 
 
-class Due(Ticker):
+class Due(Trigger):
     """Is due as often as it is told, and had passed so many times unseen."""
 
     def __init__(self, times: int, *, missed: int = 0, during: int = 0) -> None:
