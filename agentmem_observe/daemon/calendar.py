@@ -41,8 +41,20 @@ class LocalTime(tzinfo):
         return local.replace(tzinfo=self)
 
     def utcoffset(self, moment: datetime | None) -> timedelta | None:
-        """Return what the time of day is ahead of UTC."""
-        return None if moment is None else moment.replace(tzinfo=None).astimezone().utcoffset()
+        """Return what the time of day is ahead of UTC, as PEP 495 has it around a change.
+
+        `datetime.astimezone` would do, but some versions of Python 3.12 are wrong by a quarter of
+        an hour where clocks are changed by half of one.
+        """
+        if moment is None:
+            return None
+        shown = (moment.replace(tzinfo=None) - _EPOCH).total_seconds()
+        before, after = _local_offset(shown - _DAY_SECONDS), _local_offset(shown + _DAY_SECONDS)
+        is_before = _local_offset(shown - before.total_seconds()) == before
+        is_after = _local_offset(shown - after.total_seconds()) == after
+        if is_before != is_after:
+            return before if is_before else after
+        return after if moment.fold else before
 
     def dst(self, moment: datetime | None) -> timedelta | None:
         """Return None: how much of it is for summer is not known."""
@@ -51,6 +63,10 @@ class LocalTime(tzinfo):
     def tzname(self, moment: datetime | None) -> str | None:
         """Return the zone's abbreviation."""
         return None if moment is None else moment.replace(tzinfo=None).astimezone().tzname()
+
+
+def _local_offset(at: float) -> timedelta:
+    return datetime.fromtimestamp(at) - (_EPOCH + timedelta(seconds=at))  # noqa: DTZ006
 
 
 LOCAL_TIME = LocalTime()
