@@ -298,7 +298,7 @@ class _Told(Observer):
 
 
 def headline(measured: Aggregate) -> dict[str, Any]:
-    """Return the few figures that tell how it went: counts, throughput's parts, percentiles.
+    """Return the few figures that tell how it went: counts, and durations with enough samples.
 
     Examples:
         >>> headline(Aggregate())
@@ -315,4 +315,6 @@ def headline(measured: Aggregate) -> dict[str, Any]:
         for percent in (50, 99):
             if histogram.count >= fewest_samples_for(percent / 100):
                 figures[f"{name}_p{percent}_seconds"] = histogram.percentile(percent)
+        if histogram.count:
+            figures[f"{name}_max_seconds"] = histogram.max_seconds
     return figures
