@@ -35,7 +35,7 @@ from agentmem_observe.targets.credentials import redact_within
 from agentmem_observe.telemetry import catalog
 
 _WINDOWS_SHOWN = 500
-_TICK_SECONDS = 1.0
+_LOOK_AFTER_SECONDS = 1.0
 _LOOK_AT_ENDING_SECONDS = 0.2
 _LOOK_AT_DISK_SECONDS = 10.0
 _LOOKS_AT_CPU = 60
@@ -44,12 +44,12 @@ _FAREWELL_SECONDS = 10.0  # for runs that were abandoned: their results are stil
 
 
 class Daemon(Controls):
-    """All jobs of the settings, each in its thread; `run` is the main thread's loop."""
+    """All jobs of the settings, each in its thread; the main thread is in `run_until_stopped`."""
 
     def __init__(
         self, settings: Settings, services: Services, load: Callable[[], Settings]
     ) -> None:
-        """Prepare the jobs; `run` starts them.
+        """Prepare the jobs; `run_until_stopped` starts them.
 
         Args:
             settings: What to do.
@@ -209,7 +209,7 @@ class Daemon(Controls):
             while not self.stopping:
                 self._look_after()
                 with suppress(Empty):
-                    self._wake.get(timeout=_TICK_SECONDS)
+                    self._wake.get(timeout=_LOOK_AFTER_SECONDS)
         finally:
             self._services.say(
                 "ending",
