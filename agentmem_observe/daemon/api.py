@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from agentmem_observe.daemon.controls import Asked, Controls, JobView
+from agentmem_observe.daemon.controls import Asked, Controls
 from agentmem_observe.daemon.page import page_routes
 from agentmem_observe.daemon.web.refusals import refusal_of
 from agentmem_observe.errors import did_you_mean
@@ -27,6 +27,12 @@ RUNS_AT_ONCE = 50
 
 MOST_RUNS = 1000
 """The largest ``limit``; some 400 kB of JSON."""
+
+TREND_SECONDS = 86_400
+"""How far back a trend goes unless ``seconds`` says otherwise."""
+
+MOST_TREND_SECONDS = 366 * 86_400
+"""The largest ``seconds``; what it costs is bounded by the rows that are kept."""
 
 _LARGEST_ID = 2**63 - 1  # SQLite's
 _WHOLE = re.compile(r"[0-9]{1,19}")
@@ -56,6 +62,7 @@ def daemon_routes(controls: Controls, registry: MetricRegistry) -> list[Route]:
         Route("/api/v1/status", api.status),
         Route("/api/v1/jobs", api.jobs),
         Route("/api/v1/jobs/{name}", api.job),
+        Route("/api/v1/jobs/{name}/trend", api.trend),
         Route("/api/v1/jobs/{name}/run", api.run_now, methods=["POST"]),
         Route("/api/v1/runs", api.runs),
         Route("/api/v1/runs/{id}", api.run),
@@ -74,11 +81,8 @@ class _Api:
         self._controls = controls
 
     def status(self, request: Request) -> Response:
-        since = _seconds(_parameters(request, "since").get("since"), "since")
-        status = self._controls.status()
-        if since is not None:
-            status = {**status, "jobs": [_newer(job, since) for job in status["jobs"]]}
-        return _json(status)
+        since = _seconds(_parameters(request, "since").get("since", "0"), "since")
+        return _json(self._controls.status(since))
 
     def jobs(self, request: Request) -> Response:
         _parameters(request)
@@ -91,6 +95,15 @@ class _Api:
         if job is None:
             raise HTTPException(404, self._no_job(name))
         return _json(job)
+
+    def trend(self, request: Request) -> Response:
+        text = _parameters(request, "seconds").get("seconds", str(TREND_SECONDS))
+        seconds = _whole(text, "seconds", MOST_TREND_SECONDS)
+        name = request.path_params["name"]
+        trend = self._controls.trend(name, seconds)
+        if trend is None:
+            raise HTTPException(404, self._no_job(name))
+        return _json(trend)
 
     def runs(self, request: Request) -> Response:
         given = _parameters(request, "job", "limit", "before")
@@ -142,7 +155,7 @@ class _Api:
         return PlainTextResponse(f"{missing or 'ready'}\n", status, _NO_STORE)
 
     def _names(self) -> list[str]:
-        return [job["name"] for job in self._controls.status()["jobs"]]
+        return [job["name"] for job in self._controls.status(math.inf)["jobs"]]
 
     def _no_job(self, name: str) -> str:
         return f"no job {_short(name)}; {did_you_mean(name, self._names())}"
@@ -151,11 +164,6 @@ class _Api:
 async def _healthz(request: Request) -> Response:
     # Async on purpose: answered by the server's loop itself, it shows that this turns.
     return PlainTextResponse("ok\n", headers=_NO_STORE)
-
-
-def _newer(job: JobView, since: float) -> JobView:
-    points = [point for point in job["live"]["points"] if point["at"] >= since]
-    return {**job, "live": {**job["live"], "points": points}}
 
 
 def _parameters(request: Request, *known: str) -> dict[str, str]:
@@ -176,9 +184,7 @@ def _whole(text: str, what: str, most: int) -> int:
     raise HTTPException(400, f"{what} is {_short(text)}; give a whole number from 1 to {most}")
 
 
-def _seconds(text: str | None, what: str) -> float | None:
-    if text is None:
-        return None
+def _seconds(text: str, what: str) -> float:
     try:
         seconds = float(text)
     except ValueError:

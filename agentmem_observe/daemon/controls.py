@@ -88,13 +88,19 @@ class DriftView(TypedDict):
 
 
 class LivePoint(TypedDict):
-    """What a job did in the ``every_seconds`` that ended at ``at``; None: nothing measured."""
+    """What a job did in the ``every_seconds`` that ended at ``at``; None: nothing measured.
+
+    Rates are of the seconds in which the job was not paused; None where these are too few. A
+    percentile is of as many operations as it needs, those of the minute before among them; None
+    where these are too few. ``latency_max_seconds`` is of this point alone.
+    """
 
     at: float
-    ok_per_second: float
-    failed_per_second: float
+    ok_per_second: float | None
+    failed_per_second: float | None
     latency_p50_seconds: float | None
     latency_p99_seconds: float | None
+    latency_max_seconds: float | None
     rss_bytes: float | None
 
 
@@ -103,6 +109,27 @@ class LiveView(TypedDict):
 
     every_seconds: float
     points: list[LivePoint]
+
+
+class TrendPoint(LivePoint):
+    """An extreme of what a job did around ``at``; ``took_seconds`` is the length of a run."""
+
+    took_seconds: float | None
+
+
+class TrendView(TypedDict):
+    """What a job did over a longer time: of a soak its windows, else its runs that were ok.
+
+    The time is cut into 250 equal stretches. Each in which something ran has two points, that
+    have of every figure its least and its greatest value there, in the order in which they came:
+    so none is lost, but what is in one point need not be of one window or run.
+    """
+
+    job: str
+    until: float
+    seconds: float
+    every_seconds: float
+    points: list[TrendPoint]
 
 
 class RunCounts(TypedDict):
@@ -230,12 +257,20 @@ class Status(TypedDict):
 class Controls(Protocol):
     """The daemon as the web knows it. Called from several threads; every call answers at once."""
 
-    def status(self) -> Status:
-        """Return everything that the status page shows at first glance."""
+    def status(self, since: float = 0.0) -> Status:
+        """Return everything that the status page shows at first glance.
+
+        Args:
+            since: Only live points that end no earlier, in seconds since 1970.
+        """
         ...
 
     def job(self, name: str) -> JobDetail | None:
         """Return one job, or None if there is none of that name."""
+        ...
+
+    def trend(self, name: str, seconds: int) -> TrendView | None:
+        """Return what a job did in the last so many seconds, or None if there is none."""
         ...
 
     def runs(self, job: str | None, limit: int, before: int | None) -> list[RunView]:

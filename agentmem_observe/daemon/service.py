@@ -20,6 +20,7 @@ from agentmem_observe.daemon.controls import (
     RunDetail,
     RunView,
     Status,
+    TrendView,
 )
 from agentmem_observe.daemon.jobs.loop import JobLoop, Services
 from agentmem_observe.daemon.jobs.scheduled import ScheduledLoop
@@ -83,7 +84,7 @@ class Daemon(Controls):
 
     # What others ask of it, from any thread
 
-    def status(self) -> Status:
+    def status(self, since: float = 0.0) -> Status:
         """Return everything that the status page shows at first glance."""
         disk = self._services.state.health()
         file = self._settings.file
@@ -111,7 +112,7 @@ class Daemon(Controls):
                 "cpu_ratio": self._cpu.ratio,
             },
             "jobs": [
-                self._loops[job.name].view()
+                self._loops[job.name].view(since)
                 for job in self._settings.jobs
                 if job.name in self._loops
             ],
@@ -124,6 +125,11 @@ class Daemon(Controls):
             return None
         windows = self._services.state.windows(name, limit=_WINDOWS_SHOWN)
         return {**loop.view(), "windows": [window_view(row) for row in windows]}
+
+    def trend(self, name: str, seconds: int) -> TrendView | None:
+        """Return what a job did in the last so many seconds, or None if there is none."""
+        loop = self._loops.get(name)
+        return None if loop is None else loop.trend(seconds)
 
     def runs(self, job: str | None, limit: int, before: int | None) -> list[RunView]:
         """Return runs, newest first."""

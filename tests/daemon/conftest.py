@@ -9,7 +9,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from agentmem_observe.daemon.api import daemon_app
-from agentmem_observe.daemon.controls import Asked, JobView, LivePoint, RunView, Status
+from agentmem_observe.daemon.controls import (
+    Asked,
+    JobView,
+    LivePoint,
+    LiveView,
+    RunView,
+    Status,
+    TrendPoint,
+    TrendView,
+)
 from agentmem_observe.telemetry.endpoint import HttpServer
 from agentmem_observe.telemetry.registry import MetricRegistry
 
@@ -23,9 +32,15 @@ def point(at: float, **changes: Any) -> LivePoint:
         "failed_per_second": 0.0,
         "latency_p50_seconds": 0.000412,
         "latency_p99_seconds": 0.00187,
+        "latency_max_seconds": 0.0042,
         "rss_bytes": 125_829_120.0,
     }
     return LivePoint(at=at, **(figures | changes))
+
+
+def trend_point(at: float, **changes: Any) -> TrendPoint:
+    took_seconds = changes.pop("took_seconds", None)
+    return TrendPoint(**point(at, **changes), took_seconds=took_seconds)
 
 
 def run(id: int, job: str = "nightly", **changes: Any) -> RunView:
@@ -120,6 +135,10 @@ def status(*jobs: JobView, **changes: Any) -> Status:
     return Status(**(view | changes))  # type: ignore[typeddict-item]  # **: mypy cannot follow
 
 
+def newer(live: LiveView, since: float) -> LiveView:
+    return {**live, "points": [point for point in live["points"] if point["at"] >= since]}
+
+
 class ScriptedControls:
     """Implements `Controls`: shows what it was given, and keeps what it was asked for."""
 
@@ -127,17 +146,27 @@ class ScriptedControls:
         self.shown = status(soak(), benchmark())
         self.kept = [run(id) for id in range(1, 5)]
         self.windows: list[dict[str, Any]] = []
+        self.trends = {"checkout": [trend_point(NOW - 900.0), trend_point(NOW - 300.0)]}
         self.answer = Asked.QUEUED
         self.problem = ""
         self.missing = ""
         self.asked: list[object] = []
 
-    def status(self) -> Status:
-        return self.shown
+    def status(self, since: float = 0.0) -> Status:
+        jobs = [{**job, "live": newer(job["live"], since)} for job in self.shown["jobs"]]
+        return {**self.shown, "jobs": jobs}  # type: ignore[typeddict-item]  # {**}: likewise
 
     def job(self, name: str) -> Any:
         named = [job for job in self.shown["jobs"] if job["name"] == name]
         return {**named[0], "windows": self.windows} if named else None
+
+    def trend(self, name: str, seconds: int) -> TrendView | None:
+        self.asked.append((name, seconds))
+        if name not in {job["name"] for job in self.shown["jobs"]}:
+            return None
+        points = self.trends.get(name, [])
+        every = seconds / 500
+        return TrendView(job=name, until=NOW, seconds=seconds, every_seconds=every, points=points)
 
     def runs(self, job: str | None, limit: int, before: int | None) -> list[RunView]:
         self.asked.append((job, limit, before))
@@ -221,4 +250,5 @@ def make() -> Views:
         "benchmark": benchmark,
         "run": run,
         "point": point,
+        "trend_point": trend_point,
     }

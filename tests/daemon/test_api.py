@@ -51,6 +51,17 @@ def test_jobs_are_listed_and_each_has_a_page_with_its_windows(ask, controls):
     assert one == controls.shown["jobs"][0] | {"windows": controls.windows}
 
 
+def test_a_trend_is_of_a_day_unless_the_caller_says_otherwise(ask, controls, make):
+    controls.trends["checkout"] = [make["trend_point"](1.0, latency_p99_seconds=math.nan)]
+
+    day = ask("/api/v1/jobs/checkout/trend").json
+    week = ask("/api/v1/jobs/nightly/trend?seconds=604800").json
+
+    assert day["points"][0]["latency_p99_seconds"] is None
+    assert (day["job"], day["seconds"], week["points"]) == ("checkout", 86_400, [])
+    assert controls.asked == [("checkout", 86_400), ("nightly", 604_800)]
+
+
 def test_runs_come_newest_first_in_pages(ask, controls):
     first = ask("/api/v1/runs?limit=3").json["runs"]
     second = ask(f"/api/v1/runs?limit=3&before={first[-1]['id']}").json["runs"]
@@ -112,6 +123,17 @@ def test_one_run_comes_with_its_result_and_is_laid_out_for_people(ask, controls)
         ),
         ("/api/v1/status?since=x", 400, "since is 'x'; give seconds since 1970, such as 1.7e9"),
         ("/api/v1/jobs/chekout", 404, "no job 'chekout'; did you mean 'checkout'?"),
+        ("/api/v1/jobs/chekout/trend", 404, "no job 'chekout'; did you mean 'checkout'?"),
+        (
+            "/api/v1/jobs/checkout/trend?seconds=0",
+            400,
+            "seconds is '0'; give a whole number from 1 to 31622400",
+        ),
+        (
+            "/api/v1/jobs/checkout/trend?days=1",
+            400,
+            "no parameter 'days' here; known: seconds",
+        ),
         ("/api/v1/jobs/zzz", 404, "no job 'zzz'; known: checkout, nightly"),
         (
             "/api/v1/runs/99",
@@ -203,7 +225,7 @@ def test_health_is_the_loop_turning_and_readiness_is_the_daemon_s_to_say(ask, co
 def test_a_daemon_that_fails_to_answer_tells_scripts_so_and_no_internals(
     ask, controls, monkeypatch
 ):
-    def status() -> None:
+    def status(since: float) -> None:
         raise RuntimeError("/secret/path")
 
     monkeypatch.setattr(controls, "status", status)

@@ -18,7 +18,7 @@ from agentmem_observe.bench.observers import Observers, Publisher
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.controls import Asked, JobView, TrendView
 from agentmem_observe.daemon.jobs.backoff import Backoff
 from agentmem_observe.daemon.jobs.host import Host
 from agentmem_observe.daemon.jobs.standing import Standing
@@ -121,8 +121,16 @@ class JobLoop(ABC):
         """Have it run now, outside of its schedule."""
 
     @abstractmethod
-    def view(self) -> JobView:
-        """Return all that the web shows of it."""
+    def view(self, since: float = 0.0) -> JobView:
+        """Return all that the web shows of it.
+
+        Args:
+            since: Only live points that end no earlier, in seconds since 1970.
+        """
+
+    @abstractmethod
+    def trend(self, seconds: float) -> TrendView:
+        """Return what it did in the last so many seconds."""
 
     @abstractmethod
     def _work(self) -> None:

@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 
 from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
 from agentmem_observe.bench.runner import RunOptions
-from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.controls import Asked, JobView, TrendView
 from agentmem_observe.daemon.jobs.loop import LOOK_EVERY_SECONDS, JobLoop, Services
+from agentmem_observe.daemon.jobs.trend import trend_of_runs
 from agentmem_observe.daemon.schedule import Every, Trigger
 from agentmem_observe.daemon.settings.values import BenchmarkJob
 from agentmem_observe.errors import AgentMemObserveError
@@ -56,7 +57,7 @@ class ScheduledLoop(JobLoop):
         self._poked.set()
         return Asked.QUEUED
 
-    def view(self) -> JobView:
+    def view(self, since: float = 0.0) -> JobView:
         """Return all that the web shows of it."""
         last = self.standing.view()["last_run"]
         validity = last and last["validity"]
@@ -71,9 +72,13 @@ class ScheduledLoop(JobLoop):
             else None,
             "leak": None,
             "drift": None,
-            "live": self.timeline.view(),
+            "live": self.timeline.view(since),
             **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
         }
+
+    def trend(self, seconds: float) -> TrendView:
+        """Return how its runs were."""
+        return trend_of_runs(self.services.state, self.job.name, seconds)
 
     def _work(self) -> None:
         while self._wait():

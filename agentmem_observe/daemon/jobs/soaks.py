@@ -16,7 +16,7 @@ from agentmem_observe.bench.messages import Window
 from agentmem_observe.bench.runner import RunOptions
 from agentmem_observe.bench.supervisor import Turn
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.controls import Asked, JobView, TrendView
 from agentmem_observe.daemon.jobs.loop import (
     LOOK_EVERY_SECONDS,
     JobLoop,
@@ -24,6 +24,7 @@ from agentmem_observe.daemon.jobs.loop import (
     Watcher,
     headline,
 )
+from agentmem_observe.daemon.jobs.trend import trend_of_windows
 from agentmem_observe.daemon.settings.values import SoakJob
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.retention import MOST_WINDOWS
@@ -65,7 +66,7 @@ class SoakLoop(JobLoop):
         """Refuse: it always runs."""
         return Asked.NOT_POSSIBLE
 
-    def view(self) -> JobView:
+    def view(self, since: float = 0.0) -> JobView:
         """Return all that the web shows of it."""
         leak, drift = self.leak, self.drift
         return {
@@ -84,9 +85,13 @@ class SoakLoop(JobLoop):
             },
             "drift": drift
             and {"verdict": drift.verdict, "ratio": drift.ratio, "reasons": list(drift.reasons)},
-            "live": self.timeline.view(),
+            "live": self.timeline.view(since),
             **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
         }
+
+    def trend(self, seconds: float) -> TrendView:
+        """Return how its windows were."""
+        return trend_of_windows(self.services.state, self.job.name, seconds)
 
     def forget(self) -> None:
         """Drop its metrics, and those of its workers: a verdict would call for ever."""
@@ -117,9 +122,11 @@ class SoakLoop(JobLoop):
             return Turn.END
         if asked and not self.services.host.share(self.job.name):
             self.standing.enter("waiting")
+            self.timeline.pause()
             return Turn.WAIT
         if asked:
             self.standing.enter("running")
+            self.timeline.resume()
         return Turn.GO
 
     def judge(self, validity: dict[str, Any], windows: Sequence[SoakWindow]) -> SoakVerdicts:
@@ -182,6 +189,7 @@ class _WindowWatcher(Watcher):
 
     def __init__(self, loop: SoakLoop) -> None:
         super().__init__(loop)
+        loop.timeline.pause()  # until its first turn: what is stored before is no load
         self._measured = Aggregate()
         self._least_rss: float | None = None
         self._soak = ""

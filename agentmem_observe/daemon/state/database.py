@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from agentmem_observe.daemon.state.disk import is_damage
 from agentmem_observe.daemon.state.rows import RunRow, SizedRun, WindowRow
@@ -50,6 +50,12 @@ _RUN_VALUES = ", ".join("?" * 14)
 _WINDOW_VALUES = ", ".join("?" * 6)
 
 _LAST_ID = 2**63 - 1
+
+_MOST_FIGURES = 50_000
+"""Rows of one answer: a fifth of a second of CPU time."""
+
+Spanned: TypeAlias = tuple[float, float, list[float | None]]
+"""When something began, when it ended, and figures of it."""
 
 _WAIT_SECONDS = 2.0
 """For a program of the user's that writes or backs up."""
@@ -135,6 +141,14 @@ class Database:
         )
         newest_first = [WindowRow(*(*row[:-1], json.loads(row[-1]))) for row in rows]
         return newest_first[::-1]
+
+    def window_figures(self, job: str, names: Sequence[str]) -> Iterator[Spanned]:
+        """Yield when windows began and ended with some of their figures, newest first."""
+        return self._figures("windows WHERE job = ?", job, names)
+
+    def run_figures(self, job: str, names: Sequence[str]) -> Iterator[Spanned]:
+        """Yield the same of runs that were ok."""
+        return self._figures("runs WHERE job = ? AND status = 'ok'", job, names)
 
     def last_id(self) -> int:
         """Return the highest id of a run; 0 without any."""
@@ -281,6 +295,17 @@ class Database:
             if connection.in_transaction:  # of some errors SQLite itself rolls back
                 connection.execute("ROLLBACK")
             raise
+
+    def _figures(self, of: str, job: str, names: Sequence[str]) -> Iterator[Spanned]:
+        # SQLite takes the figures out: as Python objects all that rows have would be tens of MB.
+        picked = ", ".join(f"json_extract(figures, '$.{name}')" for name in names)
+        rows = self._connection.execute(
+            f"SELECT started_at, ended_at, {picked} FROM {of} ORDER BY id DESC LIMIT ?",
+            [job, _MOST_FIGURES],
+        )
+        with closing(rows):
+            for started_at, ended_at, *figures in rows:
+                yield started_at, ended_at, figures
 
     def _number(self, query: str, *values: object) -> int:
         (number,) = self._connection.execute(query, values).fetchone()

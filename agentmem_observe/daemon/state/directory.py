@@ -6,7 +6,7 @@ spool: the database gets it in the same call, or when the disk allows it again.
 
 import logging
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ from typing import Any, Self
 from agentmem_observe.daemon.state import recovery
 from agentmem_observe.daemon.state.database import Database, size_of
 from agentmem_observe.daemon.state.disk import Disk
-from agentmem_observe.daemon.state.ledger import Ledger
+from agentmem_observe.daemon.state.ledger import Ledger, Seeing
 from agentmem_observe.daemon.state.lock import DirectoryLock
 from agentmem_observe.daemon.state.retention import Retention, prune
 from agentmem_observe.daemon.state.rows import RunRow as RunRow
@@ -214,6 +214,23 @@ class State:
             skip: So many of the newest are left out, >= 0.
         """
         return self._ledger.windows(job, soak, _bounded(limit), skip)
+
+    def window_figures(self, job: str, names: Sequence[str], see: Seeing) -> None:
+        """Show figures of a job's windows, newest first, the newest 50,000 at most.
+
+        Nothing is held of them but the one that is shown; meanwhile nothing is saved.
+
+        Args:
+            job: Of this job.
+            names: Of the figures.
+            see: Is called with when a window began, when it ended and its figures, None for those
+                that it has not; returns whether to go on.
+        """
+        self._ledger.window_figures(job, names, see)
+
+    def run_figures(self, job: str, names: Sequence[str], see: Seeing) -> None:
+        """Show figures of a job's runs that were ok, as `window_figures` does of windows."""
+        self._ledger.run_figures(job, names, see)
 
     def flush(self) -> None:
         """Try again what could not be written, and see that the directory is still there.

@@ -8,13 +8,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from agentmem_observe.daemon.state import recovery
-from agentmem_observe.daemon.state.database import Database, DatabaseDamaged
+from agentmem_observe.daemon.state.database import Database, DatabaseDamaged, Spanned
 from agentmem_observe.daemon.state.disk import Disk, is_damage
 from agentmem_observe.daemon.state.lock import DirectoryLock
 from agentmem_observe.daemon.state.rows import RunRow, SizedRun, WindowRow
@@ -24,6 +24,9 @@ from agentmem_observe.errors import ConfigError, ResultFormatError
 _logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
+
+Seeing: TypeAlias = Callable[[float, float, list[float | None]], bool]
+"""Gets a beginning, an end and figures, and returns whether it wants more."""
 
 _READ_BACK = 100
 """Results at a time, of those without a row: a tenth of a second of work."""
@@ -138,6 +141,28 @@ class Ledger:
             left, skipped = limit - len(newest), max(0, skip - len(waiting))
             rows = self._read(lambda file: file.windows(job, soak, left, skipped), none)
         return rows + newest
+
+    def window_figures(self, job: str, names: Sequence[str], see: Seeing) -> None:
+        """Show figures of a job's windows, newest first; see `state.State.window_figures`."""
+        with self._lock:
+            waiting: list[RunRow | WindowRow] = [
+                kept.item for kept in self._spool.windows() if kept.item.job == job
+            ]
+            if _shown(waiting, names, see):
+                self._read(
+                    lambda file: _seen(file.window_figures(job, names), see), otherwise=True
+                )
+
+    def run_figures(self, job: str, names: Sequence[str], see: Seeing) -> None:
+        """Show figures of a job's runs that were ok; see `state.State.run_figures`."""
+        with self._lock:
+            waiting: list[RunRow | WindowRow] = [
+                kept.item.row
+                for kept in self._spool.runs()
+                if kept.item.row.job == job and kept.item.row.status == "ok"
+            ]
+            if _shown(waiting, names, see):
+                self._read(lambda file: _seen(file.run_figures(job, names), see), otherwise=True)
 
     def flush(self) -> None:
         """Write what waits, mend what is broken, and read back a few of the runs to be read."""
@@ -326,6 +351,21 @@ class Ledger:
 
     def _to_shown(self, row: RunRow) -> RunRow:
         return replace(row, path=str(self._home.directory / row.path)) if row.path else row
+
+
+def _shown(waiting: list[RunRow | WindowRow], names: Sequence[str], see: Seeing) -> bool:
+    return _seen(
+        (
+            (row.started_at, row.ended_at, [row.figures.get(name) for name in names])
+            for row in reversed(waiting)
+        ),
+        see,
+    )
+
+
+def _seen(rows: Iterable[Spanned], see: Seeing) -> bool:
+    """Show rows until it is enough; return whether it is not."""
+    return all(see(*row) for row in rows)
 
 
 def _id(row: RunRow) -> int:

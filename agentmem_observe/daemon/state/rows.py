@@ -120,8 +120,10 @@ def _figures(metadata: Mapping[str, Any]) -> dict[str, Any]:
         (each["outcome"] == OK, each.get("service_time", {}).get("count", 0))
         for each in histograms
     ]
-    return {
+    figures = {
         "operations": sum(count for _, count in counts),
         "failed_operations": sum(count for ok, count in counts if not ok),
         "warnings": (metadata.get("warnings") or [])[:_MOST_WARNINGS],
     }
+    rss_bytes = (metadata.get("resources") or {}).get("rss_max_bytes")
+    return figures if rss_bytes is None else figures | {"rss_max_bytes": rss_bytes}

@@ -1,6 +1,7 @@
 """What becomes of a soak's windows: how they are judged, stored and recalled."""
 
 import math
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,15 @@ from typing import Any
 import pytest
 
 from agentmem_observe.analysis.soak import judge_leak
-from agentmem_observe.bench.messages import Window
+from agentmem_observe.bench.messages import Progress, Window
+from agentmem_observe.bench.supervisor import Turn
 from agentmem_observe.daemon.jobs.loop import Services
 from agentmem_observe.daemon.jobs.soaks import _PAGE, SoakLoop, _soak_window, recalled
+from agentmem_observe.daemon.jobs.timeline import EVERY_SECONDS, Timeline
 from agentmem_observe.daemon.settings.values import SoakJob
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.rows import WindowRow
+from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
 
@@ -46,6 +50,23 @@ def test_the_process_that_has_the_records_is_judged(in_process: bool, judged: fl
     told = figures(in_process=in_process, server="7 since", server_rss_bytes=9e7)
 
     assert _soak_window(told, 60.0, 60.0).resident_bytes == judged
+
+
+def soak_job() -> SoakJob:
+    return SoakJob(
+        name="checkout",
+        target="fake",
+        retention_seconds=None,
+        operation_timeout_seconds=30,
+        seed=1,
+        rate=20,
+        window_seconds=60,
+        workers=1,
+        records=20,
+        mix={},
+        leak_windows=10,
+        hang_seconds=30,
+    )
 
 
 def save_windows(state: State, soak: str, count: int) -> None:
@@ -91,20 +112,7 @@ def test_what_a_target_makes_up_is_taken_for_not_known_and_told_once(
     def say(event: str, message: str, *, level: int = 0, **fields: Any) -> None:
         said.append(message)
 
-    job = SoakJob(
-        name="checkout",
-        target="fake",
-        retention_seconds=None,
-        operation_timeout_seconds=30,
-        seed=1,
-        rate=20,
-        window_seconds=60,
-        workers=1,
-        records=20,
-        mix={},
-        leak_windows=10,
-        hang_seconds=30,
-    )
+    job = soak_job()
     told = figures(stored_bytes=bytes_, server="life", cut=False)
     with State.open(tmp_path) as state:
         loop = SoakLoop(job, Services(RunMetrics(MetricRegistry()), state, say))
@@ -117,3 +125,32 @@ def test_what_a_target_makes_up_is_taken_for_not_known_and_told_once(
     assert loop.leak is not None
     assert len(said) == 1
     assert f"stored_bytes ({bytes_}) of a window is no number" in said[0]
+
+
+def test_a_soak_that_makes_way_for_a_benchmark_has_no_rate_then(tmp_path: Path) -> None:
+    at = [1_000_000.0]
+    stop = threading.Event()
+    with State.open(tmp_path) as state:
+        services = Services(RunMetrics(MetricRegistry()), state, lambda *args, **fields: None)
+        loop = SoakLoop(soak_job(), services)
+        loop.timeline = Timeline(now=lambda: at[0])
+
+        def go_on() -> Turn:
+            turn = loop.turn(asked=True)
+            watcher.sampled(ProcessSample(0.0, 0.0, 5 << 20))
+            at[0] += EVERY_SECONDS
+            services.host.leave("checkout")
+            return turn
+
+        watcher = loop.watcher()
+        watcher.progressed(Progress(0, 0, "storing what is read later", b""))
+        watcher.sampled(ProcessSample(0.0, 0.0, 5 << 20))
+        at[0] += EVERY_SECONDS
+        turns = [go_on()]
+        with services.host.alone(stop):
+            turns.append(go_on())
+        turns.append(go_on())
+
+    rates = [point["ok_per_second"] for point in loop.timeline.view()["points"]]
+    assert turns == [Turn.GO, Turn.WAIT, Turn.GO]
+    assert rates == [None, 0.0, None, 0.0]
