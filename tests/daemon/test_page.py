@@ -60,6 +60,7 @@ def live(make, now: float, *, seed: int = 1, gaps: range = range(0), leak: float
         "failed": 0.0,
         "p50": 0.0004,
         "p99": 0.002,
+        "slowest": 0.004,
         "rss": 120 * 2**20,
     } | figures
     points = []
@@ -73,7 +74,9 @@ def live(make, now: float, *, seed: int = 1, gaps: range = range(0), leak: float
                 ok_per_second=usual["rate"] * noise.uniform(0.97, 1.0),
                 failed_per_second=usual["failed"] * max(0.0, noise.gauss(0, 1)),
                 latency_p50_seconds=usual["p50"] * wave * noise.lognormvariate(0, 0.05),
-                latency_p99_seconds=usual["p99"] * wave * noise.lognormvariate(0, 0.3),
+                latency_p99_seconds=usual["p99"]
+                and usual["p99"] * wave * noise.lognormvariate(0, 0.3),
+                latency_max_seconds=usual["slowest"] * wave * noise.lognormvariate(0, 0.4),
                 rss_bytes=usual["rss"] + leak * index + noise.uniform(0, 2**18),
             )
         )
@@ -105,7 +108,15 @@ def everything(make, now: float) -> Any:
             target="langgraph+sqlite:///var/lib/agents/store.sqlite",
             what="1,200 operations a second",
             live=live(
-                make, now, seed=2, rate=1200, failed=9, p50=9e-5, p99=8e-4, gaps=range(150, 190)
+                make,
+                now,
+                seed=2,
+                rate=1200,
+                slowest=0.01,
+                failed=9,
+                p50=9e-5,
+                p99=8e-4,
+                gaps=range(150, 190),
             ),
             validity={
                 "verdict": "degraded",
@@ -126,7 +137,7 @@ def everything(make, now: float) -> Any:
             problem=refused,
             failures_in_a_row=4,
             phase="next attempt in 41 s",
-            live=live(make, now, seed=3, gaps=range(296, 360), p99=0.4),
+            live=live(make, now, seed=3, gaps=range(296, 360), p99=None, slowest=0.4),
             validity={"verdict": "void", "reasons": ["no operation finished: see the errors"]},
             last_run=run(
                 38, "replica", status="failed", cause="target down", reason=refused, validity=""
@@ -143,7 +154,9 @@ def everything(make, now: float) -> Any:
             phase="10 agents: measure",
             next_due_at=now + 5 * 3600,
             last_run=run(41, "nightly", category="scalability", benchmark="agent_scaling"),
-            live=live(make, now, seed=4, gaps=range(342), rate=21000, p50=4e-6, p99=2e-5),
+            live=live(
+                make, now, seed=4, gaps=range(342), rate=21000, p50=4e-6, p99=2e-5, slowest=0.1
+            ),
         ),
         benchmark("storage", state="waiting", next_due_at=now - 20, phase="after nightly"),
         benchmark(
@@ -312,9 +325,15 @@ def scrolls_sideways(page: Page) -> bool:
 @pytest.mark.server
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1280])
-def test_everybody_can_read_the_page_on_every_screen(open_page, show, width, theme):
+@pytest.mark.parametrize("reach", ["live", "week"])
+def test_everybody_can_read_the_page_on_every_screen(
+    open_page, controls, show, make, width, theme, reach
+):
     show(everything)
+    controls.trends = weeks(make)
     page = open_page(width, theme)
+    page.locator("#ranges").get_by_text(reach).click()
+    expect(page.locator("article.job").nth(3).locator(".plot .first").first).to_be_visible()
 
     assert not scrolls_sideways(page)
     assert serious(page) == []
@@ -415,7 +434,7 @@ def test_a_poll_asks_for_new_points_only_and_forgets_none_of_the_old(open_page, 
     asked: list[str] = []
     page = open_page()
     page.on("request", lambda request: asked.append(urlsplit(request.url).query))
-    path = page.locator("article.job path.first").nth(1)
+    path = page.locator("article.job .plot .line.first").first
     before = path.get_attribute("d")
 
     controls.shown["now"] += 60.0
@@ -432,10 +451,215 @@ def test_where_nothing_ran_there_is_no_line(open_page, controls, make):
     controls.shown = make["status"](make["soak"](live=points))
 
     page = open_page()
-    drawn = page.locator("article.job path.first").last.get_attribute("d")
+    drawn = page.locator("article.job .plot .line.first").nth(1).get_attribute("d")
+    dots = page.locator("article.job .plot .dot.first").nth(1)
 
     assert drawn.count("M") == 4
-    assert drawn.count("h.01") == 1  # the point that stands alone is a dot
+    assert dots.get_attribute("d").count("M") == 1  # the point that stands alone is a dot
+    assert dots.evaluate("dot => parseFloat(getComputedStyle(dot).strokeWidth)") >= 4
+
+
+@pytest.mark.server
+def test_a_pause_is_a_gap_and_a_target_that_hangs_is_at_zero(open_page, controls, make):
+    points = live(make, NOW)
+    for point in points["points"][100:150]:
+        point |= {"ok_per_second": None, "failed_per_second": None}
+    for point in points["points"][200:250]:
+        point |= {"ok_per_second": 0.0, "failed_per_second": 0.0}
+    controls.shown = make["status"](make["soak"](live=points))
+
+    page = open_page()
+    plot = page.locator("article.job .plot").nth(1)
+    drawn = plot.locator(".line.first").get_attribute("d")
+    bottom = plot.bounding_box()["height"] - 18
+
+    assert drawn.count("M") == 2
+    assert drawn.count("L") == POINTS - 50 - 2
+    assert [float(y) for y in re.findall(r" ([\d.]+)", drawn)].count(bottom) == 50
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("known", "legend"), [(360, "p99 2.00 ms"), (180, "p99 2.00 ms"), (179, "slowest 4.00 ms")]
+)
+def test_a_p99_of_too_few_operations_is_called_what_it_is(
+    open_page, controls, make, known, legend
+):
+    points = live(make, NOW)
+    for index, point in enumerate(points["points"]):
+        p99 = 0.002 if index >= POINTS - known else None
+        point |= {"latency_p99_seconds": p99, "latency_max_seconds": 0.004}
+    controls.shown = make["status"](make["soak"](live=points))
+
+    page = open_page()
+
+    expect(page.locator("figcaption").first).to_contain_text(legend)
+    slider = page.get_by_role("slider")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(legend))
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("reach", ["live", "week"])
+def test_no_caption_is_cut(open_page, controls, make, reach):
+    odd = {"ok_per_second": 12345.0, "failed_per_second": 12345.0, "rss_bytes": 1023 * 2**20}
+    odd |= {"latency_p50_seconds": 0.000999, "latency_p99_seconds": None}
+    odd |= {"latency_max_seconds": 0.999}
+    points = {"every_seconds": EVERY, "points": [make["point"](NOW, **odd)]}
+    controls.shown = make["status"](make["soak"](live=points))
+    controls.trends["checkout"] = [make["trend_point"](NOW, **odd)]
+    page = open_page()
+    page.locator("#ranges").get_by_text(reach).click()
+    expect(page.locator("figcaption").first).to_contain_text("slowest 999 ms")
+
+    for width in (375, 768, 1024, 1200, 1280, 1600):
+        page.set_viewport_size({"width": width, "height": 900})
+
+        assert not scrolls_sideways(page)
+        for chart in page.locator("figure:visible").all():
+            outside = chart.evaluate(
+                """(chart) => {
+                  const end = (node) => node.getBoundingClientRect().right;
+                  const keys = [...chart.querySelectorAll(".key")];
+                  return keys.filter((key) => end(key) > end(chart)).map((key) => key.textContent);
+                }"""
+            )
+            assert (width, outside) == (width, [])
+
+
+WEEK = 604_800
+
+
+def scripted_week(make, *, p99: float | None = 0.002, gaps: range = range(0), **changes: Any):
+    """Return the trend of a week: what `Trend` makes of windows of a minute."""
+    every = WEEK / 500
+    last = NOW // (2 * every)
+    noise = random.Random(1)
+    return [
+        make["trend_point"](
+            (last - 249 + index // 2 + (0.25, 0.75)[index % 2]) * 2 * every,
+            **{
+                "ok_per_second": noise.uniform(49, 50),
+                "latency_p50_seconds": noise.uniform(0.0003, 0.0005),
+                "latency_p99_seconds": p99 and p99 * noise.lognormvariate(0, 0.3),
+            }
+            | changes,
+        )
+        for index in range(500)
+        if index // 2 not in gaps
+    ]
+
+
+def weeks(make) -> dict[str, Any]:
+    """Return what the jobs of `everything` did in a week."""
+    runs = {"ok_per_second": None, "failed_per_second": None, "took_seconds": 43.5}
+    rare = range(0, 250, 5)
+    not_then = [number for number in range(250) if number not in rare]
+    return {
+        "checkout": scripted_week(make, rss_bytes=1e8),
+        "profile_store": scripted_week(make, gaps=range(100, 120)),
+        "replica": scripted_week(make, p99=None, failed_per_second=3.0, gaps=range(240, 250)),
+        "nightly": scripted_week(make, gaps=not_then, **runs),
+    }
+
+
+@pytest.mark.server
+def test_a_choice_shows_days_of_all_jobs_and_asks_for_each_once(open_page, controls, show, make):
+    show(everything)
+    controls.trends = weeks(make)
+    page = open_page()
+    page.get_by_role("radio", name="live").focus()
+    controls.asked.clear()
+
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#cursor-hint")).to_have_text("last 24 hours")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#cursor-hint")).to_have_text("last 7 days")
+    expect(page.get_by_role("radio", name="week")).to_be_checked()
+
+    cards = page.locator("article.job")
+    first = cards.first.locator(".plot .line.first").first
+    expect(first).to_have_attribute("d", re.compile("^M[^M]*L[^M]*$"))
+    assert first.get_attribute("d").count("L") == 499
+    gap = cards.nth(1).locator(".plot .line.first").first.get_attribute("d")
+    assert (gap.count("M"), gap.count("L")) == (2, 458)
+    expect(cards.nth(2).locator("figcaption").first).to_contain_text("slowest")
+    expect(cards.nth(3).locator("figcaption:visible .title")).to_have_text(
+        ["Latency", "Length of runs", "RSS"]
+    )
+    expect(cards.nth(3).locator("figcaption").nth(2)).to_contain_text("took 43.5 s")
+    dots = cards.nth(3).locator(".plot .dot.first").nth(2)
+    assert dots.get_attribute("d").count("M") == 100
+    expect(cards.nth(4).locator(".nothing")).to_have_text("nothing ended in the last 7 days")
+
+    for _ in range(2):
+        with page.expect_response(re.compile("api/v1/status")):
+            pass
+    trends = [asked for asked in controls.asked if asked[1] == WEEK]
+    assert trends == [(job["name"], WEEK) for job in controls.shown["jobs"]]
+
+    page.reload()
+
+    expect(page.locator("#cursor-hint")).to_have_text("last 7 days")
+    expect(first).to_have_attribute("d", re.compile("L"))
+
+
+@pytest.mark.server
+def test_a_trend_is_asked_for_again_when_it_has_a_new_point(open_page, controls, show, make):
+    show(all_well)
+    controls.trends = weeks(make)
+    page = open_page()
+    page.clock.install()
+    page.locator("#ranges").get_by_text("week").click()
+    expect(page.locator(".plot .line.first").first).to_have_attribute("d", re.compile("L"))
+    controls.asked.clear()
+
+    page.clock.fast_forward(1_200_000)
+    with page.expect_response(re.compile("api/v1/status")):
+        pass
+    assert ("checkout", WEEK) not in controls.asked
+
+    with page.expect_response(re.compile("checkout/trend")):
+        page.clock.fast_forward(10_000)
+
+
+@pytest.mark.server
+def test_a_trend_that_does_not_come_is_told_of_until_it_does(
+    open_page, controls, show, make, monkeypatch
+):
+    show(all_well)
+    controls.trends = weeks(make)
+    page = open_page()
+    hint = page.locator("#cursor-hint")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(controls, "trend", lambda name, seconds: 1 / 0)
+        page.locator("#ranges").get_by_text("week").click()
+        expect(hint).to_have_text("last 7 days, not loaded: it answers 500")
+        expect(page.locator(".nothing").first).to_have_text("asking …")
+    expect(hint).to_have_text("last 7 days")
+    expect(page.locator("#away")).to_be_hidden()
+
+    assert {text for text in open_page.said if "500" in text}
+    open_page.said.clear()
+
+
+@pytest.mark.server
+def test_a_run_of_days_ago_is_read_with_a_mouse_that_is_near(open_page, controls, make):
+    took = {"ok_per_second": None, "failed_per_second": None, "took_seconds": 43.5}
+    at = NOW - WEEK / 2
+    points = [make["trend_point"](at, **took, latency_p50_seconds=0.007)]
+    controls.trends["nightly"] = points
+    controls.shown = make["status"](make["benchmark"]())
+    page = open_page()
+    page.locator("#ranges").get_by_text("week").click()
+    plot = page.locator("article.job .plot").first
+    expect(plot.locator(".dot.first")).to_have_attribute("d", re.compile("M"))
+    box = plot.bounding_box()
+
+    page.mouse.move(box["x"] + 52 + (box["width"] - 60) / 2 + 4, box["y"] + 40)
+
+    expect(page.locator("figcaption").first).to_contain_text("p50 7.00 ms")
+    expect(page.locator("#cursor-hint")).to_have_text(re.compile(r"at 2025-11-\d\d \d\d:\d\d$"))
 
 
 @pytest.mark.server
@@ -550,7 +774,7 @@ def test_a_daemon_that_fails_is_told_of_as_well(open_page, controls, show, monke
     page = open_page()
 
     with monkeypatch.context() as broken:
-        broken.setattr(controls, "status", lambda: 1 / 0)
+        broken.setattr(controls, "status", lambda since: 1 / 0)
         expect(page.locator("#away")).to_contain_text("it answers 500")
     expect(page.locator("#away")).to_be_hidden()
 
@@ -570,6 +794,8 @@ def test_a_hidden_page_asks_nothing_and_catches_up_when_it_is_seen(open_page, sh
             };
         """
     )
+    page.locator("#ranges").get_by_text("day").click()
+    expect(page.locator(".plot .line.first").first).to_have_attribute("d", re.compile("M.*M"))
     page.clock.install()
     page.evaluate("hide(true)")
     page.on("request", lambda request: asked.append(request.url))
@@ -604,11 +830,11 @@ def test_charts_are_read_with_the_keyboard_and_all_of_them_at_one_time(open_page
     page = open_page()
     slider = page.get_by_role("slider", name="Charts of a: time")
     others = page.locator("article.job").nth(1).locator("figcaption").nth(1)
-    expect(slider).to_have_attribute("aria-valuetext", re.compile("p50 412 µs, .*42.0/s ok"))
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("p50 412 µs, .*ok 42.0/s"))
 
     slider.press("ArrowLeft")
 
-    expect(slider).to_have_attribute("aria-valuetext", re.compile("41.0/s ok"))
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("ok 41.0/s"))
     expect(others).to_contain_text("41.0/s")
     expect(page.locator("#cursor-hint")).to_have_text(re.compile(r"at \d\d:\d\d:15"))
 
@@ -748,6 +974,7 @@ def test_the_page_of_another_version_is_loaded_anew(open_page, controls, show):
         ("span(86400)", "1 d"),
         ("span(59.6)", "1 min"),
         ("took(43.5)", "43.5 s"),
+        ("took(null)", "\N{EN DASH}"),
         ("ago(100, 385)", "4 min ago"),
         ("until(385, 100)", "in 4 min 45 s"),
         ("until(99, 100)", "due now"),
@@ -785,7 +1012,7 @@ def helper_page(chromium) -> Iterator[Page]:
 
 @pytest.mark.server
 @pytest.mark.parametrize(
-    ("call", "ticks"),
+    ("call", "marks"),
     [
         ("logarithmic([0.0004, 0.002])", [0.0002, 0.001, 0.002]),
         ("logarithmic([0.00009, 0.4])", [0.0001, 0.001, 0.01, 0.1]),
@@ -798,11 +1025,11 @@ def helper_page(chromium) -> Iterator[Page]:
         ("around([0, 0])", [0, 2**-20]),
     ],
 )
-def test_axes_begin_and_end_on_ticks(helper_page, call, ticks):
-    shown = helper_page.evaluate(f"import('/page/scales.js').then((s) => s.{call}.ticks)")
+def test_axes_begin_and_end_on_marks(helper_page, call, marks):
+    shown = helper_page.evaluate(f"import('/page/scales.js').then((s) => s.{call}.marks)")
 
     scale = 2**20 if call.startswith("around") else 1
-    assert [tick / scale for tick in shown] == pytest.approx(ticks)
+    assert [mark / scale for mark in shown] == pytest.approx(marks)
 
 
 def test_every_file_of_the_page_is_served_as_what_it_is(ask):

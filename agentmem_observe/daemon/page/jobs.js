@@ -2,24 +2,34 @@
 
 import { CHARTS, Chart } from "./chart.js";
 import { byId, element, fromTemplate, keyed, setAttribute, setHidden, setIcon, setText } from "./dom.js";
-import { KEPT_SECONDS, Points, spanOf } from "./live.js";
-import { ago, bytes, clockTime, dateTime, NOTHING, rate, seconds, span, took, until } from "./units.js";
+import { KEPT_SECONDS, Points, spanOf } from "./points.js";
+import { axisOf, Ranges } from "./ranges.js";
+import { ago, clockTime, dateTime, NOTHING, span, took, until } from "./units.js";
 import { OUTCOMES, STATES, VERDICTS } from "./words.js";
 
 const NOTHING_LATELY = `nothing ran in the last ${KEPT_SECONDS / 60} minutes`;
 const NOTHING_YET = "nothing ran since the daemon started";
+const TREND_SECONDS = 30; // from one question to the next, at least
+const REACH_PIXELS = 6; // from a mouse to the point that it means
 
 // Where people look, in all charts at once; null: nowhere.
 let cursorAt = null;
 
 export class Jobs {
   cards = new Map();
+  problem = "";
 
-  constructor() {
+  constructor(ask) {
+    this.ask = ask;
+    this.ranges = new Ranges(() => this.choose());
     this.sizes = new ResizeObserver((entries) => {
       for (const { target, contentRect } of entries) target.chart.resize(contentRect.width, contentRect.height);
       this.draw();
     });
+  }
+
+  get range() {
+    return this.ranges.chosen;
   }
 
   update(status) {
@@ -27,16 +37,46 @@ export class Jobs {
     const make = (job) => new Card(job.name, this);
     keyed(byId("jobs"), this.cards, status.jobs, (job) => job.name, make, (card, job) => card.update(job, status.now));
     this.now = status.now;
-    this.span = spanOf([...this.cards.values()].map((card) => card.points), status.now);
+    this.liveSpan = spanOf([...this.cards.values()].map((card) => card.live), status.now);
+    // The live points are the daemon's memory, not its state.
+    this.nothingLive = status.now - status.started_at < KEPT_SECONDS ? NOTHING_YET : NOTHING_LATELY;
     this.draw();
     this.hint();
-    // The points are the daemon's memory, not its state.
-    const young = status.now - status.started_at < KEPT_SECONDS;
-    for (const { nothing } of this.cards.values()) setText(nothing, young ? NOTHING_YET : NOTHING_LATELY);
+  }
+
+  choose() {
+    this.problem = "";
+    this.look(null);
+    this.draw();
+    this.load();
+  }
+
+  // Trends are asked for when the range changes, then no more often than they have a new point.
+  async load() {
+    const { range } = this;
+    if (!range.seconds || this.loading === range) return;
+    this.loading = range;
+    try {
+      for (const [name, card] of this.cards) {
+        if (card.trend.range === range && performance.now() < card.trend.dueAt) continue;
+        const trend = await this.ask(`api/v1/jobs/${encodeURIComponent(name)}/trend?seconds=${range.seconds}`);
+        if (this.range !== range) return; // another choice was made meanwhile
+        card.takeTrend(range, trend);
+        this.problem = "";
+      }
+    } catch (error) {
+      if (this.range === range) this.problem = `not loaded: ${error.message}`;
+    } finally {
+      if (this.loading === range) this.loading = null;
+    }
+    this.draw();
+    this.hint();
   }
 
   draw() {
-    for (const card of this.cards.values()) card.draw(this.span);
+    if (!this.now) return;
+    const axis = axisOf(this.range, this.liveSpan);
+    for (const card of this.cards.values()) card.draw(this.range, axis);
   }
 
   setStale(stale) {
@@ -45,17 +85,22 @@ export class Jobs {
   }
 
   hint() {
-    const until = this.stale ? `until ${clockTime(this.now)}` : "live";
-    setText(byId("cursor-hint"), cursorAt === null ? `last ${this.span / 60} minutes, ${until}` : `at ${clockTime(cursorAt)}`);
+    const { range } = this;
+    const parts = [`last ${range.words ?? `${this.liveSpan / 60} minutes`}`];
+    if (this.stale) parts.push(`until ${clockTime(this.now)}`);
+    else if (!range.seconds) parts.push("live");
+    if (this.problem) parts.push(this.problem);
+    setText(byId("cursor-hint"), cursorAt === null ? parts.join(", ") : `at ${range.time(cursorAt)}`);
   }
 
   // Countdowns and ages, between two answers.
-  tick(now) {
-    for (const card of this.cards.values()) card.tick(now);
+  showAges(now) {
+    for (const card of this.cards.values()) card.showAges(now);
   }
 
   look(at) {
     cursorAt = at;
+    if (!this.now) return;
     this.hint();
     for (const card of this.cards.values()) card.read();
   }
@@ -65,7 +110,8 @@ class Card {
   constructor(name, jobs) {
     this.jobs = jobs;
     this.root = fromTemplate("job");
-    this.points = new Points();
+    this.live = new Points();
+    this.trend = { range: null, dueAt: 0, points: new Points() };
     this.pills = new Map();
     this.texts = {};
     for (const node of this.root.querySelectorAll("[data-text]")) this.texts[node.dataset.text] = node;
@@ -88,11 +134,24 @@ class Card {
     for (const chart of this.charts) this.jobs.sizes.unobserve(chart.plot);
   }
 
+  // What is shown; of another range than the chosen one nothing is.
+  get points() {
+    const { range } = this.jobs;
+    if (!range.seconds) return this.live;
+    return this.trend.range === range ? this.trend.points : new Points();
+  }
+
+  takeTrend(range, trend) {
+    this.trend.range = range;
+    this.trend.dueAt = performance.now() + 1000 * Math.max(TREND_SECONDS, trend.every_seconds);
+    this.trend.points.replace(trend);
+  }
+
   listen() {
     const slider = this.slider;
     const follow = (event) => {
       const chart = event.target.closest(".chart")?.querySelector(".plot").chart;
-      if (chart?.now) this.jobs.look(this.snapped(chart.timeAt(event.clientX)));
+      if (chart?.now) this.jobs.look(this.snapped(chart.timeAt(event.clientX), chart.secondsPerPixel * REACH_PIXELS));
     };
     slider.addEventListener("pointermove", follow);
     slider.addEventListener("pointerdown", follow);
@@ -111,15 +170,16 @@ class Card {
     });
   }
 
-  snapped(at) {
-    const index = this.points.nearest(at);
-    return index < 0 ? at : this.points.all[index].at;
+  snapped(at, reach) {
+    const { points } = this;
+    const index = points.nearest(at, Math.max(reach, points.everySeconds));
+    return index < 0 ? at : points.all[index].at;
   }
 
   update(job, now) {
     this.job = job;
     this.now = now;
-    this.points.merge(job.live, now);
+    this.live.merge(job.live, now);
     setAttribute(this.root, "data-state", job.state);
     setIcon(this.root.querySelector(".state .icon"), job.state);
     const { texts } = this;
@@ -138,7 +198,7 @@ class Card {
     setText(texts.counts, this.counts());
     this.updateProgress();
     this.updateVerdicts();
-    this.tick(now);
+    this.showAges(now);
   }
 
   showFact(name, shown) {
@@ -178,7 +238,7 @@ class Card {
     });
   }
 
-  tick(now) {
+  showAges(now) {
     const { job, texts } = this;
     if (!job) return;
     setText(texts.since, span(now - job.state_since));
@@ -197,18 +257,29 @@ class Card {
     return NOTHING;
   }
 
-  draw(span) {
+  draw(range, axis) {
     if (!this.job) return;
-    setAttribute(this.root, "data-quiet", this.points.all.length ? null : "");
-    for (const chart of this.charts) chart.draw(this.points, this.now, span);
+    const { points } = this;
+    setAttribute(this.root, "data-quiet", points.all.length ? null : "");
+    setText(this.nothing, this.whyNothing(range));
+    for (const chart of this.charts) {
+      setHidden(chart.root, !(chart.spec.isShown?.(this.job.kind, range) ?? true));
+      chart.draw(points, this.now, axis);
+    }
     this.read();
   }
 
+  whyNothing(range) {
+    if (!range.seconds) return this.jobs.nothingLive;
+    return this.trend.range === range ? `nothing ended in the last ${range.words}` : "asking …";
+  }
+
   read() {
-    const all = this.points.all;
+    const { all, everySeconds } = this.points;
     const index = cursorAt === null ? all.length - 1 : this.points.nearest(cursorAt);
-    // The newest figures are of now only while points still come.
-    const stale = cursorAt === null && this.now - (all.at(-1)?.at ?? 0) > 4 * this.points.everySeconds;
+    // The newest figures are of now only while points still come; those of the last run stay.
+    const ended = this.job.kind === "benchmark" && this.jobs.range.seconds;
+    const stale = cursorAt === null && !ended && this.now - (all.at(-1)?.at ?? 0) > 4 * everySeconds;
     const point = stale ? undefined : all[index];
     for (const chart of this.charts) chart.read(point, cursorAt);
     setAttribute(this.slider, "aria-valuemax", Math.max(0, all.length - 1));
@@ -216,20 +287,13 @@ class Card {
     if (cursorAt === null && document.activeElement === this.slider && this.spoken) return;
     this.spoken = true;
     setAttribute(this.slider, "aria-valuenow", Math.max(0, index));
-    setAttribute(this.slider, "aria-valuetext", spoken(point));
+    setAttribute(this.slider, "aria-valuetext", this.told(point));
   }
-}
 
-function spoken(point) {
-  if (!point) return "nothing ran";
-  return [
-    clockTime(point.at),
-    `p50 ${seconds(point.latency_p50_seconds)}`,
-    `p99 ${seconds(point.latency_p99_seconds)}`,
-    `${rate(point.ok_per_second)} ok`,
-    `${rate(point.failed_per_second)} failed`,
-    `RSS ${bytes(point.rss_bytes)}`,
-  ].join(", ");
+  told(point) {
+    if (!point) return "nothing ran";
+    return [this.jobs.range.time(point.at), ...this.charts.flatMap((chart) => chart.spoken(point))].join(", ");
+  }
 }
 
 function fill(list, sentences) {

@@ -11,7 +11,7 @@ const PATIENCE_MILLISECONDS = 10000;
 const MARKS = { good: "✓", warn: "▲", bad: "✕", unknown: "?" };
 const WORDS = { bad: "problem: ", warn: "warning: " };
 
-const jobs = new Jobs();
+const jobs = new Jobs(ask);
 const runs = new Runs(ask);
 const shownFindings = new Map();
 
@@ -56,6 +56,7 @@ async function poll() {
     show(answer);
     setAway(null);
     await runs.update(answer);
+    await jobs.load();
   } catch (error) {
     setAway(error);
   } finally {
@@ -78,7 +79,7 @@ function show(answer) {
   keyed(byId("findings"), shownFindings, found, key, () => ({ root: fromTemplate("finding") }), updateFinding);
   setText(byId("host"), status.host);
   jobs.update(status);
-  tick();
+  showAges();
 }
 
 function showTitle(level, text) {
@@ -113,7 +114,7 @@ function setAway(error) {
   showTitle("bad", "No answer");
 }
 
-function tick() {
+function showAges() {
   if (!status) return;
   // While it is silent nothing is known to go on: its clock stands still, too.
   const now = status.now + (awaySince === null ? (performance.now() - receivedAt) / 1000 : 0);
@@ -122,8 +123,8 @@ function tick() {
     ? `version ${status.version} · up ${span(now - status.started_at)}`
     : `silent for ${span(Date.now() / 1000 - awaySince)}`);
   setText(byId("footer"), footer(now));
-  jobs.tick(now);
-  runs.tick(now);
+  jobs.showAges(now);
+  runs.showAges(now);
 }
 
 function footer(now) {
@@ -137,6 +138,6 @@ function footer(now) {
 
 document.addEventListener("visibilitychange", poll);
 setInterval(() => {
-  if (!document.hidden) tick();
+  if (!document.hidden) showAges();
 }, 1000);
 poll();

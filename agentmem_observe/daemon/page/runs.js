@@ -59,10 +59,10 @@ export class Runs {
     setHidden(byId("runs-table"), !shown.length);
     setHidden(byId("no-runs"), shown.length > 0);
     setHidden(byId("more-runs"), !more);
-    this.tick(this.now);
+    this.showAges(this.now);
   }
 
-  tick(now) {
+  showAges(now) {
     for (const { ended, endedAt } of this.rows.values()) setText(ended, ago(endedAt, now));
   }
 
