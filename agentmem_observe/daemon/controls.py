@@ -91,8 +91,8 @@ class LivePoint(TypedDict):
     """What a job did in the ``every_seconds`` that ended at ``at``; None: nothing measured.
 
     Rates are of the seconds in which the job was not paused; None where these are too few. A
-    percentile is of as many operations as it needs, those of the minute before among them; None
-    where these are too few. ``latency_max_seconds`` is of this point alone.
+    percentile is of as many operations as it needs, back to two minutes before; None where these
+    are too few. ``latency_max_seconds`` is of this point alone.
     """
 
     at: float

@@ -20,8 +20,9 @@ EVERY_SECONDS = 5.0
 POINTS = 360
 """Points that are kept: half an hour."""
 
-LOOKS_BACK = 12
-"""Points that a percentile may be of, if one has too few operations for it: a minute."""
+LOOKS_BACK = 24
+"""Points that a percentile may be of, if one has too few operations for it: two minutes, so that
+a soak at the usual rate has a p99 also when it makes way for others now and then."""
 
 _FIELDS = tuple(LivePoint.__annotations__)
 _NOTHING = math.nan

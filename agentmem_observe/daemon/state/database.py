@@ -52,7 +52,7 @@ _WINDOW_VALUES = ", ".join("?" * 6)
 _LAST_ID = 2**63 - 1
 
 _MOST_FIGURES = 50_000
-"""Rows of one answer: a fifth of a second of CPU time."""
+"""Rows of one answer: half a second of CPU time."""
 
 Spanned: TypeAlias = tuple[float, float, list[float | None]]
 """When something began, when it ended, and figures of it."""

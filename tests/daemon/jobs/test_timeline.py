@@ -67,13 +67,13 @@ def test_a_percentile_of_few_operations_is_of_those_before_them_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "apart", "known"), [(83, 1, False), (84, 1, True), (500, 11, True), (500, 12, False)]
+    ("count", "apart", "known"), [(41, 1, False), (42, 1, True), (500, 23, True), (500, 24, False)]
 )
-def test_a_percentile_looks_back_a_minute_at_most(count: int, apart: int, known: bool) -> None:
+def test_a_percentile_looks_back_two_minutes_at_most(count: int, apart: int, known: bool) -> None:
     now = Now()
     timeline = Timeline(now=now)
 
-    for _ in range(12 if apart == 1 else 2):
+    for _ in range(24 if apart == 1 else 2):
         timeline.measured(batch(1, count))
         now.seconds += apart * EVERY_SECONDS
 
