@@ -124,4 +124,5 @@ def _figures(metadata: Mapping[str, Any]) -> dict[str, Any]:
         "operations": sum(count for _, count in counts),
         "failed_operations": sum(count for ok, count in counts if not ok),
         "warnings": (metadata.get("warnings") or [])[:_MOST_WARNINGS],
+        "validity_reasons": (metadata.get("validity") or {}).get("reasons") or [],
     }

@@ -65,7 +65,7 @@ def result(stamp: str = "20250323_145623", **metadata: Any) -> dict[str, Any]:
             "cause": "timeout",
             "reason": "killed after 3600 s",
             "warnings": ["a", "b", "c", "d"],
-            "validity": {"verdict": "void", "reasons": []},
+            "validity": {"verdict": "void", "reasons": ["it waited", "so did others"]},
             "target": {"spec": "redis://***@h:6379/0"},
             "histograms": [
                 {"outcome": "ok", "service_time": {"count": 7}},
@@ -261,7 +261,12 @@ def test_a_result_without_a_row_gets_it_at_the_next_start(directory: Path):
             cause="timeout",
             reason="killed after 3600 s",
             validity="void",
-            figures={"operations": 9, "failed_operations": 2, "warnings": ["a", "b", "c"]},
+            figures={
+                "operations": 9,
+                "failed_operations": 2,
+                "warnings": ["a", "b", "c"],
+                "validity_reasons": ["it waited", "so did others"],
+            },
         )
         assert state.runs() == [recovered, first]
         assert state.save_run(run_row()).id == first.id + 2
