@@ -15,7 +15,7 @@ from agentmem_observe.cli.logs import log_of
 from agentmem_observe.daemon.address import announce
 from agentmem_observe.daemon.api import daemon_app
 from agentmem_observe.daemon.jobs.loop import Services
-from agentmem_observe.daemon.memory import use_few_arenas
+from agentmem_observe.daemon.memory import keep_memory_flat
 from agentmem_observe.daemon.service import Daemon
 from agentmem_observe.daemon.settings.loading import load_settings
 from agentmem_observe.daemon.settings.values import Settings
@@ -91,7 +91,7 @@ def _check_targets(settings: Settings) -> None:
 
 def _run(settings: Settings, load: Callable[[], Settings], otlp_file: Path | None) -> None:
     """Put the daemon together and keep it going until a signal ends it."""
-    use_few_arenas()
+    keep_memory_flat()
     log, registry = log_of(), MetricRegistry()
     with (
         State.open(settings.state_dir) as state,
