@@ -11,7 +11,8 @@ from agentmem_observe.analysis.validity import Evidence, Validity, Verdict, judg
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Request
 from agentmem_observe.bench.supervisor import WorkerRun
-from agentmem_observe.measure.recorder import OK, Aggregate
+from agentmem_observe.measure.recorder import OK
+from agentmem_observe.results.histograms import histograms_of
 from agentmem_observe.results.host import host, versions
 from agentmem_observe.results.schema import FORMAT, TIMESTAMP_FORMAT
 from agentmem_observe.targets.credentials import Credentials, redact
@@ -63,7 +64,7 @@ def document(
         "load": facts.get("load", {}),
         "resources": run.resources
         | {"uss_end_bytes": facts.get("uss_end_bytes"), "benchmark": _own_resources(facts)},
-        "histograms": _histograms(run.aggregate),
+        "histograms": histograms_of(run.aggregate),
     }
     if request.traceparent:
         metadata["trace_id"] = request.traceparent.split("-")[1]
@@ -198,19 +199,3 @@ def _overhead(run: WorkerRun) -> dict[str, Any]:
         "measuring_cpu_ratio": each * operations / used if each and used else None,
         "probe_cpu_seconds": run.resources.get("probe_cpu_seconds"),
     }
-
-
-def _histograms(aggregate: Aggregate) -> list[dict[str, Any]]:
-    return [
-        {
-            "operation": key.operation,
-            "tier": key.tier,
-            "outcome": key.outcome,
-            **{
-                name: histogram.to_dict()
-                for name, histogram in series.histograms().items()
-                if histogram.count
-            },
-        }
-        for key, series in aggregate
-    ]

@@ -1,6 +1,7 @@
-"""Builds a target in a process of its own, to see before anything runs whether it can be built.
+"""Builds a target on trial, to see before anything runs whether it can be built.
 
-What belongs to somebody else is never imported by the process that asks: it would stay there.
+What belongs to somebody else is built in a process of its own and never imported by the one that
+asks: it would stay there.
 """
 
 import importlib
@@ -16,7 +17,7 @@ from typing import BinaryIO
 from agentmem_observe.bench.isolation import bind_to_parent, end_group
 from agentmem_observe.errors import AgentMemObserveError, TargetError
 from agentmem_observe.targets.credentials import Credentials, redact
-from agentmem_observe.targets.registry import build_target
+from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec
 from agentmem_observe.units import format_seconds
 
 _COMMAND = [sys.executable, "-P", "-m", "agentmem_observe.bench.target_check"]
@@ -33,12 +34,17 @@ def check_target(spec: str, *, time_limit_seconds: float) -> None:
     Raises:
         TargetError: If it cannot; the message says why, and shows no credentials.
     """
-    with (
-        tempfile.TemporaryDirectory(
-            prefix="agentmem-observe-", ignore_cleanup_errors=True
-        ) as directory,
-        tempfile.TemporaryFile() as answer,
-    ):
+    with tempfile.TemporaryDirectory(
+        prefix="agentmem-observe-", ignore_cleanup_errors=True
+    ) as directory:
+        if parse_spec(spec, Path(directory)).scheme in TARGETS:
+            build_target(spec, Path(directory))
+        else:
+            _check_elsewhere(spec, directory, time_limit_seconds)
+
+
+def _check_elsewhere(spec: str, directory: str, time_limit_seconds: float) -> None:
+    with tempfile.TemporaryFile() as answer:
         _build_elsewhere(spec, directory, answer, time_limit_seconds)
         answer.seek(0)
         problem = answer.read().decode("utf-8", "replace")

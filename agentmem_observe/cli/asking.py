@@ -2,6 +2,7 @@
 
 import json
 import os
+import textwrap
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -192,9 +193,17 @@ def _print(status: dict[str, Any]) -> None:
             job["leak"]["verdict"] if job["leak"] else "-",
             "-" if due is None else f"in {format_seconds(max(0.0, due - time.time()))}",
         )
-    Console().print(table, highlight=False, markup=False)
+    console = Console()
+    console.print(table, highlight=False, markup=False)
     for line in _troubles(status) + _notes(status):
-        click.echo(line)
+        click.echo(_wrapped(line, console.width) if console.is_terminal else line)
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Return a line broken between words, so that one sees where the next begins."""
+    return textwrap.fill(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _clock(at: float) -> str:

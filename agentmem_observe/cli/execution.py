@@ -3,7 +3,6 @@
 import json
 import logging
 import signal
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -33,7 +32,7 @@ from agentmem_observe.config import BenchmarkConfig, check_params, parse_params
 from agentmem_observe.errors import ConfigError, UsageError
 from agentmem_observe.profiles import profile_config
 from agentmem_observe.results.store import BenchmarkResults
-from agentmem_observe.targets.registry import TARGETS, build_target, parse_spec, redact
+from agentmem_observe.targets.credentials import redact
 
 
 def execute(
@@ -72,7 +71,7 @@ def execute(
     chosen = choose(suites, category, benchmark)
     overrides = parse_params(params)
     _refuse_early(chosen, overrides)
-    _refuse_target(target, timeout)
+    check_target(target, time_limit_seconds=timeout)
     options = RunOptions(
         target=target,
         suites=(standard_suite(), *suites),
@@ -132,15 +131,6 @@ def _refuse_early(chosen: Sequence[Benchmark], params: Mapping[str, Any]) -> Non
     check_parameters(chosen, params)
     for category in sorted({benchmark.category for benchmark in chosen}):
         check_params(category, params)
-
-
-def _refuse_target(target: str, time_limit_seconds: float) -> None:
-    """Refuse a target that cannot be built; those that are not ours are built elsewhere."""
-    with tempfile.TemporaryDirectory(prefix="agentmem-observe-") as directory:
-        if parse_spec(target, Path(directory)).scheme in TARGETS:
-            build_target(target, Path(directory))
-        else:
-            check_target(target, time_limit_seconds=time_limit_seconds)
 
 
 def _textfile(exports: Sequence[Export]) -> Path | None:

@@ -9,12 +9,13 @@ from types import FrameType
 
 import click
 
+from agentmem_observe.bench.target_check import check_target
 from agentmem_observe.cli.exporting import Destinations, exporting
 from agentmem_observe.cli.logs import log_of
 from agentmem_observe.daemon.address import announce
 from agentmem_observe.daemon.api import daemon_app
 from agentmem_observe.daemon.jobs.loop import Services
-from agentmem_observe.daemon.memory import use_few_arenas
+from agentmem_observe.daemon.memory import keep_memory_flat
 from agentmem_observe.daemon.service import Daemon
 from agentmem_observe.daemon.settings.loading import load_settings
 from agentmem_observe.daemon.settings.values import Settings
@@ -22,8 +23,11 @@ from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.token import make_token
 from agentmem_observe.daemon.web.server import WebOptions, WebServer, refuse_strangers
 from agentmem_observe.daemon.web.web_config import WebConfig, load_web_config
+from agentmem_observe.errors import AgentMemObserveError, ConfigError
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunMetrics
+
+_BUILDING_SECONDS = 60.0  # of one target; what takes longer to import is not in order
 
 
 def serve(
@@ -64,6 +68,7 @@ def serve(
 
     settings = load()
     if check_config:
+        _check_targets(settings)
         jobs = ", ".join(job.name for job in settings.jobs)
         click.echo(f"{config_file or 'defaults'}: good; jobs: {jobs or 'none'}")
         return 0
@@ -72,9 +77,21 @@ def serve(
     return 0
 
 
+def _check_targets(settings: Settings) -> None:
+    """Refuse targets that cannot be built, all at once; whether they are up shows in a run."""
+    problems = []
+    for job in settings.jobs:
+        try:
+            check_target(job.target, time_limit_seconds=_BUILDING_SECONDS)
+        except AgentMemObserveError as error:
+            problems.append(f"{settings.file or 'defaults'}: jobs.{job.name}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
 def _run(settings: Settings, load: Callable[[], Settings], otlp_file: Path | None) -> None:
     """Put the daemon together and keep it going until a signal ends it."""
-    use_few_arenas()
+    keep_memory_flat()
     log, registry = log_of(), MetricRegistry()
     with (
         State.open(settings.state_dir) as state,
@@ -92,7 +109,7 @@ def _run(settings: Settings, load: Callable[[], Settings], otlp_file: Path | Non
         with (
             _signals(daemon),
             WebServer(daemon_app(daemon, registry), registry, web) as server,
-            announce(settings.state_dir, server.url),
+            announce(settings.state_dir, server.local_url),
         ):
             daemon.serve_with(server)
             jobs = ", ".join(job.name for job in settings.jobs)

@@ -133,7 +133,7 @@ class TrendView(TypedDict):
 
 
 class RunCounts(TypedDict):
-    """How a job's runs ended since the daemon started."""
+    """How a job's runs ended since the daemon started, or its settings changed."""
 
     ok: int
     failed: int
@@ -163,7 +163,7 @@ class JobView(TypedDict):
         phase: What the run under way is doing, "" if nothing.
         problem: Why it backs off or cannot run, "" if nothing is wrong.
         failures_in_a_row: Failed runs since the last one that was ok.
-        runs: Its runs since the daemon started, counted.
+        runs: Its runs since the daemon started, or its settings changed, counted.
         skipped: Its due times without a run since then, counted.
         last_run: The newest run that ended.
         validity: Of the last run, or of the soak's newest window; None before the first.

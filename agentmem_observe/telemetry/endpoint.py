@@ -24,6 +24,7 @@ from agentmem_observe.telemetry.prometheus import accepts_gzip, compress, encode
 from agentmem_observe.telemetry.registry import MetricRegistry
 
 LOOPBACK = "127.0.0.1"
+_LOCAL_NAMES = {"0.0.0.0": LOOPBACK, "::": "::1"}  # of what stands for all addresses
 
 _DATE_SECONDS = 1  # the resolution of the header
 _TURNS_TO_LET_IN = 10  # of the event loop; a connection takes three
@@ -123,6 +124,7 @@ class Serving:
 
     Attributes:
         url: Where it listens, such as ``http://127.0.0.1:41233``; known within the block.
+        local_url: Where this machine reaches it: nobody can connect to 0.0.0.0.
     """
 
     def __init__(self, config: Config, host: str, port: int, scheme: str = "http") -> None:
@@ -137,7 +139,7 @@ class Serving:
         Raises:
             UsageError: On entering, if the address cannot be taken.
         """
-        self.url = ""
+        self.url = self.local_url = ""
         self._scheme = scheme
         self._address = host, port
         self._server = _CalmServer(config)
@@ -145,7 +147,8 @@ class Serving:
     def __enter__(self) -> Self:
         listening = _listen(*self._address)
         name, port = listening.getsockname()[:2]
-        self.url = f"{self._scheme}://{f'[{name}]' if ':' in name else name}:{port}"
+        self.url = self._url_of(name, port)
+        self.local_url = self._url_of(_LOCAL_NAMES.get(name, name), port)
         self._thread = threading.Thread(
             target=self._serve, args=(listening,), name="http", daemon=True
         )
@@ -160,6 +163,9 @@ class Serving:
     def __exit__(self, *exc: object) -> None:
         self._server.stop()
         self._thread.join()
+
+    def _url_of(self, name: str, port: int) -> str:
+        return f"{self._scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
     def _serve(self, listening: socket.socket) -> None:
         _give_way()

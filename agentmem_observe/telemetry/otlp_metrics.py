@@ -75,7 +75,8 @@ class MetricsPages:
 
     def page(self, families: Sequence[Family]) -> MetricsData:
         """Return families as the SDK's exporters take them; the page is of this moment."""
-        self._last = (self._now(), families)
+        # Between pages a copy of everything would lie about for nobody.
+        self._last = (self._now(), families if self._delta else ())
         metrics = [
             OtelMetric(
                 family.metric.otel_name,

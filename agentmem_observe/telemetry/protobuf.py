@@ -28,7 +28,6 @@ _Columns: TypeAlias = tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]
 """Bytes, a message per row, and which of them are written: numbers are of different lengths."""
 
 _MOST_SERIES_CACHED = 16_384
-_MOST_EXEMPLARS_CACHED = 16_384
 
 _VARINT, _DOUBLE, _BYTES = 0, 1, 2  # the wire types in use
 
@@ -41,6 +40,7 @@ def encode_protobuf(families: Iterable[Family]) -> bytes:
     Histograms have their native buckets at schema 5 and the classic ones of `BOUNDS_SECONDS`; an
     exemplar is in the classic bucket that it belongs to, where every version of Prometheus looks.
     """
+    _exemplar_fields.turn()
     return b"".join(map(_family, families))
 
 
@@ -150,12 +150,11 @@ def _with_exemplars(page: bytes, edges: list[int], sample: Sample) -> bytes:
             assert isinstance(sample.value, Histogram)
             start = end = edges[-1]
             bucket = _key(1, _VARINT) + _varint(sample.value.count) + _double(2, math.inf)
-        parts += page[done:start], _field(3, bucket + _exemplar(places[place]))
+        parts += page[done:start], _field(3, bucket + _exemplar_fields.of(places[place]))
         done = end
     return b"".join((*parts, page[done : edges[-1]]))
 
 
-@lru_cache(_MOST_EXEMPLARS_CACHED)
 def _exemplar(exemplar: Exemplar) -> bytes:
     return _field(
         3,
@@ -164,6 +163,30 @@ def _exemplar(exemplar: Exemplar) -> bytes:
         + _double(2, exemplar.seconds)
         + _field(3, _timestamp(exemplar.at_seconds)),
     )
+
+
+class _ExemplarFields:
+    """The fields ``exemplar`` of the last page and the one in hand.
+
+    Most exemplars are in many pages, one after the other, but none comes back: a cache of a fixed
+    size would fill with old ones, for hours and by megabytes.
+    """
+
+    def __init__(self) -> None:
+        self._last: dict[Exemplar, bytes] = {}
+        self._now: dict[Exemplar, bytes] = {}
+
+    def turn(self) -> None:
+        """Begin a page; that others are being written meanwhile costs time at the most."""
+        self._last, self._now = self._now, {}
+
+    def of(self, exemplar: Exemplar) -> bytes:
+        field = self._now.get(exemplar) or self._last.get(exemplar) or _exemplar(exemplar)
+        self._now[exemplar] = field
+        return field
+
+
+_exemplar_fields = _ExemplarFields()
 
 
 def _native(stack: HistogramStack, histograms: int) -> Iterator[bytes]:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate, SeriesKey
+from agentmem_observe.results.histograms import aggregate_of
 from agentmem_observe.results.schema import ended_at
 from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.catalog import METRICS, Metric
@@ -178,7 +178,7 @@ class RunMetrics:
     def replay(self, document: Mapping[str, Any]) -> None:
         """Take over a stored result as if its run had just been watched."""
         run, metadata = RunKey.of(document), document["metadata"]
-        self.measured(run, _aggregate(metadata.get("histograms", [])))
+        self.measured(run, aggregate_of(metadata))
         resources = metadata.get("resources", {})
         for metric, name in _SIZES_OF_RESULT:
             self._set(metric, run, resources.get(name))
@@ -270,14 +270,3 @@ def _at(tree: Any, *path: str) -> Any:
     for key in path:
         tree = tree.get(key) if isinstance(tree, Mapping) else None
     return tree
-
-
-def _aggregate(histograms: list[Mapping[str, Any]]) -> Aggregate:
-    """Return what a result's ``metadata.histograms`` were made from."""
-    aggregate = Aggregate()
-    for each in histograms:
-        series = aggregate.series(SeriesKey(each["operation"], each["tier"], each["outcome"]))
-        for name, histogram in series.histograms().items():
-            if name in each:
-                histogram.merge(Histogram.from_dict(each[name]))
-    return aggregate

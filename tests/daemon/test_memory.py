@@ -1,6 +1,7 @@
-"""The daemon's threads share two arenas of the C library; what it starts is left as it is."""
+"""The daemon has the C library keep little of what it frees."""
 
 import ctypes
+import re
 import subprocess
 import sys
 
@@ -8,10 +9,10 @@ import pytest
 
 COUNT = """
 import ctypes, sys, threading
-from agentmem_observe.daemon.memory import use_few_arenas
+from agentmem_observe.daemon.memory import keep_memory_flat
 
-if "few" in sys.argv:
-    assert use_few_arenas()
+if "flat" in sys.argv:
+    assert keep_memory_flat()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 together = threading.Barrier(12)
@@ -31,15 +32,47 @@ libc.malloc_info(0, stream)
 libc.fclose(stream)
 """
 
+MAP = """
+import ctypes, sys
+from agentmem_observe.daemon.memory import keep_memory_flat
+
+if "flat" in sys.argv:
+    assert keep_memory_flat()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+libc.free(ctypes.c_void_p(libc.malloc(2_000_000)))  # from this the library learns
+libc.malloc(1_000_000)
+stream = ctypes.c_void_p(libc.fopen(b"/dev/stdout", b"w"))
+libc.malloc_info(0, stream)
+libc.fclose(stream)
+"""
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "malloc_info"), reason="not the GNU C library"
+)
+
+
+def malloc_info(script: str, *arguments: str) -> str:
+    """Return what the C library says of itself at the end of a script."""
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
 
 def arenas(*arguments: str) -> int:
-    done = subprocess.run(
-        [sys.executable, "-c", COUNT, *arguments], capture_output=True, text=True, check=True
+    return malloc_info(COUNT, *arguments).count("<heap nr=")
+
+
+def mapped_bytes(*arguments: str) -> int:
+    (size,) = re.findall(
+        r'<total type="mmap" count="\d+" size="(\d+)"', malloc_info(MAP, *arguments)
     )
-    return done.stdout.count("<heap nr=")
+    return int(size)
 
 
-@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="not the GNU C library")
 def test_many_threads_share_two_arenas() -> None:
     assert arenas() > 2
-    assert arenas("few") <= 2
+    assert arenas("flat") <= 2
+
+
+def test_what_is_large_comes_from_the_kernel_however_often_such_was_freed() -> None:
+    assert mapped_bytes("flat") - mapped_bytes() >= 1_000_000

@@ -129,3 +129,24 @@ def test_a_check_refuses_an_address_that_the_daemon_would_not_serve_on(
     assert ended == code
     assert ("cannot serve on '0.0.0.0'" in capsys.readouterr().err) == bool(code)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_refuses_all_targets_that_cannot_be_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def make():\n    raise ValueError('no API key')\n")
+    (tmp_path / "daemon.toml").write_text(
+        '[jobs.good]\nsoak = true\ntarget = "embedded"\n'
+        '[jobs.torn]\nsoak = true\ntarget = "mine:make"\n'
+        '[jobs.away]\nsoak = true\ntarget = "not_there:make"\n'
+    )
+
+    ended = main(["daemon", "--config", "daemon.toml", "--check-config"])
+
+    first, second, *rest = capsys.readouterr().err.splitlines()
+    assert ended == 1
+    assert "daemon.toml: jobs.torn: " in first
+    assert "no API key" in first
+    assert "daemon.toml: jobs.away: " in second
+    assert rest == []

@@ -456,7 +456,7 @@ def damage(store: BenchmarkResults) -> list[str]:
         "hollow_20260101_000000.json: is not a file",
         "huge_20260101_000000.json: has 104,857,600 bytes",
         "newer_20260101_000000.json: format 99 is newer than",
-        "strange_20260101_000000.json: not as agentmem-observe writes results",
+        "strange_20260101_000000.json: metadata.histograms[0]: expected an object with",
         "to_come_20260101_000000.json: it ends in the future",
     ]
 

@@ -18,7 +18,12 @@ from starlette.routing import Route
 
 from agentmem_observe.errors import UsageError
 from agentmem_observe.telemetry import catalog
-from agentmem_observe.telemetry.endpoint import HttpServer, MetricsEndpoint
+from agentmem_observe.telemetry.endpoint import (
+    HttpServer,
+    MetricsEndpoint,
+    Serving,
+    quiet_config,
+)
 from agentmem_observe.telemetry.own_process import watch_own_process
 from agentmem_observe.telemetry.prometheus import Format, encode
 from agentmem_observe.telemetry.registry import MetricRegistry
@@ -56,6 +61,15 @@ def ask(endpoint, method="GET", path="/metrics", **headers):
 def value(registry: MetricRegistry, metric: catalog.Metric) -> float:
     (family,) = [each for each in registry.collect() if each.metric is metric]
     return family.samples[0].value
+
+
+def skip_without(host: str) -> None:
+    """Skip a test where this machine has no addresses of version 6, if it is one."""
+    try:
+        if ":" in host:
+            socket.create_server((host, 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
 
 
 @pytest.mark.parametrize(
@@ -225,14 +239,24 @@ def test_localhost_is_this_machine(registry):
 
 
 def test_an_address_of_version_6_is_written_in_brackets(registry):
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        pytest.skip("this machine has no IPv6")
+    skip_without("::1")
 
     with MetricsEndpoint(registry, "::1") as endpoint:
         assert endpoint.url.startswith("http://[::1]:")
         assert ask(endpoint)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "local"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("127.0.0.1", "127.0.0.1")]
+)
+def test_where_all_addresses_are_served_this_machine_is_told_one_it_reaches(host, local):
+    skip_without(host)
+
+    with Serving(quiet_config(Starlette()), host, 0) as serving:
+        port = urlsplit(serving.url).port
+        socket.create_connection((local.strip("[]"), port)).close()
+
+    assert serving.local_url == f"http://{local}:{port}"
 
 
 def test_any_application_can_be_served():

@@ -1,7 +1,9 @@
 """The protobuf page, decoded by Google's library from the messages' published definition."""
 
+import gc
 import math
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -214,6 +216,18 @@ def test_exemplars_are_in_the_classic_bucket_that_they_belong_to():
     counts = [bucket.cumulative_count for bucket in message.bucket]
     assert counts == [*histogram.cumulative_at(BOUNDS_SECONDS), 4]
     assert other == message
+
+
+def test_pages_keep_nothing_of_exemplars_that_are_gone():
+    def blocks_after(pages: range) -> int:
+        for number in pages:
+            histogram_page(recorded(10**9), exemplars=(exemplar(0.5 + number * 1e-6, number),))
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    before = blocks_after(range(100))
+
+    assert blocks_after(range(100, 1_100)) - before < 1_000  # of each some eight
 
 
 def test_the_bucket_of_infinity_is_written_only_if_it_has_an_exemplar():

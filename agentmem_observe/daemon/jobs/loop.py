@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agentmem_observe.analysis.samples import fewest_samples_for
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.document import reason_without_content
 from agentmem_observe.bench.messages import Progress
@@ -30,7 +29,7 @@ from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.rows import JOB, RunRow, run_of_result
 from agentmem_observe.errors import AgentMemObserveError
 from agentmem_observe.measure.process import ProcessSample
-from agentmem_observe.measure.recorder import OK, Aggregate
+from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.targets.credentials import Credentials, redact
 from agentmem_observe.telemetry.runs import RunMetrics
 from agentmem_observe.telemetry.spans import RunTracing
@@ -249,16 +248,11 @@ class JobLoop(ABC):
 
 
 class Watcher(Listener):
-    """Listens to one run of a job, and folds what it measures.
-
-    Attributes:
-        total: All that was measured.
-    """
+    """Listens to one run of a job while it goes on."""
 
     def __init__(self, loop: JobLoop) -> None:
         """Listen for a job."""
         self._loop = loop
-        self.total = Aggregate()
         self.began = time.time()
         self._is_up = False
 
@@ -269,9 +263,8 @@ class Watcher(Listener):
         self._loop.standing.progressed(ratio, progress.phase)
 
     def measured(self, delta: Aggregate) -> None:
-        """Add it to the job's live points, and to all of this run."""
+        """Add it to the job's live points."""
         self._loop.timeline.measured(delta)
-        self.total.merge(delta)
 
     def sampled(self, sample: ProcessSample) -> None:
         """Show the worker's RSS, once its interpreter and what it imports are there."""
@@ -291,38 +284,13 @@ class _Told(Observer):
 
     def started(self, benchmark: Benchmark) -> Listener:
         self.began = time.time()
-        self._watcher = self._loop.watcher()
-        return self._watcher
+        return self._loop.watcher()
 
     def ended(self, benchmark: Benchmark, path: str, result: Mapping[str, Any]) -> None:
         metadata = result["metadata"] | {JOB: self._loop.job.name}
         row = run_of_result({**result, "metadata": metadata}, path)
         assert row is not None  # it is of a job
-        figures = row.figures | headline(self._watcher.total)
         # At once: the next benchmark may take hours, and a kill as long.
-        row = replace(row, started_at=self.began, figures=figures)
+        row = replace(row, started_at=self.began)
         row = self._loop.keep(row, reason_without_content(metadata))
         self.rows.append(row)
-
-
-def headline(measured: Aggregate) -> dict[str, Any]:
-    """Return the few figures that tell how it went: counts, and durations with enough samples.
-
-    Examples:
-        >>> headline(Aggregate())
-        {'operations': 0, 'failed_operations': 0}
-    """
-    outcomes = measured.outcomes()
-    ok = outcomes.get(OK, 0)
-    figures: dict[str, Any] = {
-        "operations": sum(outcomes.values()),
-        "failed_operations": sum(outcomes.values()) - ok,
-    }
-    total = measured.total()
-    for name, histogram in (("latency", total.latency), ("service_time", total.service_time)):
-        for percent in (50, 99):
-            if histogram.count >= fewest_samples_for(percent / 100):
-                figures[f"{name}_p{percent}_seconds"] = histogram.percentile(percent)
-        if histogram.count:
-            figures[f"{name}_max_seconds"] = histogram.max_seconds
-    return figures

@@ -67,7 +67,10 @@ class ScheduledLoop(JobLoop):
             "target": self.target,
             "what": "/".join(self._names()),
             "schedule": str(self.job.schedule),
-            "validity": {"verdict": validity, "reasons": last["figures"].get("warnings", [])}
+            "validity": {
+                "verdict": validity,
+                "reasons": last["figures"].get("validity_reasons", []),
+            }
             if validity
             else None,
             "leak": None,

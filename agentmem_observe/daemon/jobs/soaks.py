@@ -22,13 +22,12 @@ from agentmem_observe.daemon.jobs.loop import (
     JobLoop,
     Services,
     Watcher,
-    headline,
 )
 from agentmem_observe.daemon.jobs.trend import trend_of_windows
 from agentmem_observe.daemon.settings.values import SoakJob
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.retention import MOST_WINDOWS
-from agentmem_observe.daemon.state.rows import WindowRow
+from agentmem_observe.daemon.state.rows import WindowRow, headline
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
 from agentmem_observe.results.schema import plain

@@ -63,6 +63,10 @@ _WAIT_SECONDS = 2.0
 _WAL_BYTES = 4 << 20
 """What the log keeps after a burst; SQLite itself copies it to the file every 4 MB."""
 
+_CACHE_BYTES = 256 << 10
+"""What SQLite may keep of the file in memory. Its own 2 MB would fill over hours, and look like a
+leak of ours; what is read twice is in the kernel's cache anyway."""
+
 
 class DatabaseDamaged(sqlite3.DatabaseError):
     """What SQLite finds wrong with its file."""
@@ -250,6 +254,7 @@ class Database:
             # A process that is killed loses nothing; a power cut may take the last seconds.
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}").fetchall()
+            self._connection.execute(f"PRAGMA cache_size = -{_CACHE_BYTES >> 10}")
             found = self._check() if checked else "ok"
         except sqlite3.DatabaseError as error:
             if is_damage(error):

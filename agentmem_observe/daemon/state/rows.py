@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from agentmem_observe.measure.recorder import OK
+from agentmem_observe.analysis.samples import fewest_samples_for
+from agentmem_observe.measure.recorder import OK, Aggregate
+from agentmem_observe.results.histograms import aggregate_of
 from agentmem_observe.results.schema import ended_at
 
 JOB = "job"
@@ -80,8 +82,7 @@ class SizedRun:
 def run_of_result(document: Mapping[str, Any], path: str) -> RunRow | None:
     """Return the row of a result whose own was lost with the process that should have written it.
 
-    When the run started is taken to be the benchmark's own time before its end, and the figures
-    are those few that a result holds ready.
+    When the run started is taken to be the benchmark's own time before its end.
 
     Args:
         document: A valid result.
@@ -91,7 +92,7 @@ def run_of_result(document: Mapping[str, Any], path: str) -> RunRow | None:
         The row, without an id; None if the result is of no job.
 
     Raises:
-        ResultFormatError: If the result's time cannot be read.
+        ResultFormatError: If the result's time or a histogram cannot be read.
     """
     metadata = document["metadata"]
     if not isinstance(job := metadata.get(JOB), str):
@@ -110,20 +111,38 @@ def run_of_result(document: Mapping[str, Any], path: str) -> RunRow | None:
         reason=str(metadata.get("reason", "")),
         path=path,
         validity=str((metadata.get("validity") or {}).get("verdict", "")),
-        figures=_figures(metadata),
+        figures={
+            **headline(aggregate_of(metadata)),
+            **_most_rss(metadata),
+            "warnings": (metadata.get("warnings") or [])[:_MOST_WARNINGS],
+            "validity_reasons": (metadata.get("validity") or {}).get("reasons") or [],
+        },
     )
 
 
-def _figures(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    histograms = metadata.get("histograms") or []
-    counts = [
-        (each["outcome"] == OK, each.get("service_time", {}).get("count", 0))
-        for each in histograms
-    ]
-    figures = {
-        "operations": sum(count for _, count in counts),
-        "failed_operations": sum(count for ok, count in counts if not ok),
-        "warnings": (metadata.get("warnings") or [])[:_MOST_WARNINGS],
+def headline(measured: Aggregate) -> dict[str, Any]:
+    """Return the few figures that tell how it went: counts, and durations with enough samples.
+
+    Examples:
+        >>> headline(Aggregate())
+        {'operations': 0, 'failed_operations': 0}
+    """
+    outcomes = measured.outcomes()
+    ok = outcomes.get(OK, 0)
+    figures: dict[str, Any] = {
+        "operations": sum(outcomes.values()),
+        "failed_operations": sum(outcomes.values()) - ok,
     }
+    total = measured.total()
+    for name, histogram in (("latency", total.latency), ("service_time", total.service_time)):
+        for percent in (50, 99):
+            if histogram.count >= fewest_samples_for(percent / 100):
+                figures[f"{name}_p{percent}_seconds"] = histogram.percentile(percent)
+        if histogram.count:
+            figures[f"{name}_max_seconds"] = histogram.max_seconds
+    return figures
+
+
+def _most_rss(metadata: Mapping[str, Any]) -> dict[str, Any]:
     rss_bytes = (metadata.get("resources") or {}).get("rss_max_bytes")
-    return figures if rss_bytes is None else figures | {"rss_max_bytes": rss_bytes}
+    return {} if rss_bytes is None else {"rss_max_bytes": rss_bytes}

@@ -157,6 +157,10 @@ def test_a_job_that_is_due_runs_and_leaves_its_result_its_row_and_its_standing(
     view = loop.view()
     assert view["last_run"] is not None
     assert view["last_run"]["id"] == row.id
+    assert view["validity"] == {
+        "verdict": row.validity,
+        "reasons": result["metadata"]["validity"]["reasons"],
+    }
     assert view["skipped"] == {"missed": 2, "overlap": 0}
 
 

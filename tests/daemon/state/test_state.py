@@ -17,6 +17,8 @@ import pytest
 from agentmem_observe.daemon.state.database import APPLICATION_ID, MIGRATIONS, Database
 from agentmem_observe.daemon.state.directory import RunRow, State, WindowRow
 from agentmem_observe.errors import ConfigError, ResultFormatError
+from agentmem_observe.measure.recorder import Aggregate, SeriesKey
+from agentmem_observe.results.histograms import histograms_of
 from agentmem_observe.results.store import BenchmarkResults
 
 
@@ -52,6 +54,15 @@ def window_row(number: int = 0, job: str = "soak", **changes: Any) -> WindowRow:
     return WindowRow(**(values | changes))
 
 
+def measured(**counts: int) -> Aggregate:
+    """Return so many operations of a second each, by outcome."""
+    aggregate = Aggregate()
+    for outcome, count in counts.items():
+        series = aggregate.series(SeriesKey("create_memory", "", outcome))
+        series.service_time.record(np.full(count, 10**9))
+    return aggregate
+
+
 def result(stamp: str = "20250323_145623", **metadata: Any) -> dict[str, Any]:
     return {
         "benchmark": "write_throughput",
@@ -65,13 +76,9 @@ def result(stamp: str = "20250323_145623", **metadata: Any) -> dict[str, Any]:
             "cause": "timeout",
             "reason": "killed after 3600 s",
             "warnings": ["a", "b", "c", "d"],
-            "validity": {"verdict": "void", "reasons": []},
+            "validity": {"verdict": "void", "reasons": ["it waited", "so did others"]},
             "target": {"spec": "redis://***@h:6379/0"},
-            "histograms": [
-                {"outcome": "ok", "service_time": {"count": 7}},
-                {"outcome": "timeout", "service_time": {"count": 2}},
-                {"outcome": "error"},
-            ],
+            "histograms": histograms_of(measured(ok=7, timeout=2)),
             **metadata,
         },
     }
@@ -261,7 +268,13 @@ def test_a_result_without_a_row_gets_it_at_the_next_start(directory: Path):
             cause="timeout",
             reason="killed after 3600 s",
             validity="void",
-            figures={"operations": 9, "failed_operations": 2, "warnings": ["a", "b", "c"]},
+            figures={
+                "operations": 9,
+                "failed_operations": 2,
+                "service_time_max_seconds": 1.0,
+                "warnings": ["a", "b", "c"],
+                "validity_reasons": ["it waited", "so did others"],
+            },
         )
         assert state.runs() == [recovered, first]
         assert state.save_run(run_row()).id == first.id + 2
