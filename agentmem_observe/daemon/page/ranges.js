@@ -1,14 +1,17 @@
-// How far back all charts look: live, or over days of what the daemon keeps on disk.
+// How far back all charts look: live, or over hours and days of what the daemon keeps on disk.
 
 import { byId } from "./dom.js";
 import { dateTime, clockTime } from "./units.js";
 
 const KEY = "agentmem-observe.range";
 const LIVE = { name: "live", shortTime: clockTime, time: clockTime };
+const HOUR = ["h", 3600];
+const DAY = ["d", 86400];
 const PAST = [
-  { name: "day", seconds: 86400, words: "24 hours", unit: ["h", 3600], marks: [24, 16, 8], shortTime: (at) => dateTime(at).slice(11, 16) },
-  { name: "week", seconds: 604800, words: "7 days", unit: ["d", 86400], marks: [6, 4, 2], shortTime: (at) => dateTime(at).slice(5, 16) },
-  { name: "month", seconds: 2592000, words: "30 days", unit: ["d", 86400], marks: [30, 20, 10], shortTime: (at) => dateTime(at).slice(5, 16) },
+  { name: "hours", seconds: 21600, words: "6 hours", unit: HOUR, marks: [6, 4, 2], shortTime: (at) => dateTime(at).slice(11, 16) },
+  { name: "day", seconds: 86400, words: "24 hours", unit: HOUR, marks: [24, 16, 8], shortTime: (at) => dateTime(at).slice(11, 16) },
+  { name: "week", seconds: 604800, words: "7 days", unit: DAY, marks: [6, 4, 2], shortTime: (at) => dateTime(at).slice(5, 16) },
+  { name: "month", seconds: 2592000, words: "30 days", unit: DAY, marks: [30, 20, 10], shortTime: (at) => dateTime(at).slice(5, 16) },
 ];
 const RANGES = [LIVE, ...PAST.map((range) => ({ ...range, time: (at) => dateTime(at).slice(0, 16) }))];
 
