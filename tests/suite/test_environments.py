@@ -68,7 +68,7 @@ def test_ten_pairs_are_told_apart_as_often_as_was_published(model):
 
 
 @pytest.mark.parametrize(
-    ("model", "correlation"), [("dedicated", 0.46), ("cloud", 0.49), ("shared_vm", 0.76)]
+    ("model", "correlation"), [("dedicated", 0.46), ("cloud", 0.49), ("shared_vm", 0.75)]
 )
 def test_metrics_of_one_run_share_what_the_environment_did_to_it(model, correlation):
     values = result_sets(ENVIRONMENTS[model], np.random.default_rng(4), 20_000, 1, 3)[:, 0]
@@ -77,12 +77,12 @@ def test_metrics_of_one_run_share_what_the_environment_did_to_it(model, correlat
     assert values[:, 1].std() > values[:, 0].std()  # a 95th percentile is noisier than a median
 
 
-def test_the_slow_mode_comes_in_bouts_of_two_runs_and_takes_its_share_of_the_time():
+def test_the_slow_mode_comes_in_bouts_and_takes_its_share_of_the_time():
     values = rounds_of(ENVIRONMENTS["shared_vm"], np.random.default_rng(5), 4000, 40)
 
     neighbours = np.corrcoef(values[:, :-1].ravel(), values[:, 1:].ravel())[0, 1]
     assert values.mean() == pytest.approx(0.15 * np.log(1.1), abs=0.001)
-    assert neighbours > 0.1
+    assert neighbours > 0.08
 
 
 def test_rounds_elsewhere_know_nothing_of_each_other():
