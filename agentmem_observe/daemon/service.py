@@ -123,7 +123,11 @@ class Daemon(Controls):
         if loop is None:
             return None
         windows = self._services.state.windows(name, limit=_WINDOWS_SHOWN)
-        return {**loop.view(), "windows": [window_view(row) for row in windows]}
+        return {
+            **loop.view(),
+            "windows": [window_view(row) for row in windows],
+            "changes": loop.changes(),
+        }
 
     def runs(self, job: str | None, limit: int, before: int | None) -> list[RunView]:
         """Return runs, newest first."""

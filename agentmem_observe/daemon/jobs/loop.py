@@ -18,7 +18,7 @@ from agentmem_observe.bench.observers import Observers, Publisher
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.controls import Asked, JobView
+from agentmem_observe.daemon.controls import Asked, ChangeView, JobView
 from agentmem_observe.daemon.jobs.backoff import Backoff
 from agentmem_observe.daemon.jobs.host import Host
 from agentmem_observe.daemon.jobs.standing import Standing
@@ -123,6 +123,10 @@ class JobLoop(ABC):
     @abstractmethod
     def view(self) -> JobView:
         """Return all that the web shows of it."""
+
+    def changes(self) -> list[ChangeView]:
+        """Return the newest changes of what it measures, newest first; a soak knows none."""
+        return []
 
     @abstractmethod
     def _work(self) -> None:
