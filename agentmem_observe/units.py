@@ -146,6 +146,22 @@ def parse_bytes(text: str) -> int:
     return round(float(number) * unit)
 
 
+def format_change(ratio: float) -> str:
+    """Format a relative change.
+
+    Args:
+        ratio: New over old less 1: 0.1 is 10 % more.
+
+    Examples:
+        >>> [format_change(change) for change in (0.0123, -0.123, 0.1, 2.5, 0.0)]
+        ['+1.23 %', '-12.3 %', '+10 %', '+250 %', '+0 %']
+    """
+    percent = 100 * ratio
+    decimals = 2 if abs(percent) < 9.995 else 1 if abs(percent) < 99.95 else 0
+    text = f"{percent:+,.{decimals}f}"
+    return f"{text.rstrip('0').rstrip('.') if decimals else text} %"
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
     return f"{value:.{decimals}f}"
