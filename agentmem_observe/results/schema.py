@@ -37,6 +37,9 @@ _METADATA_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 """What our own readers rely on; any of them may be missing or null."""
 
+_AS_THEY_ARE = frozenset((int, str, bool, type(None)))
+"""Types of what needs no copy and no place to be named by; most of a file is of these."""
+
 _DEEPEST = 64
 _MOST_UNDEFINED = 10
 
@@ -180,7 +183,9 @@ class _Copier:
                 return self._object(value, path, depth + 1)
             case list() | tuple():
                 return [
-                    self.copy(item, f"{path}[{index}]", depth + 1)
+                    item
+                    if type(item) in _AS_THEY_ARE
+                    else self.copy(item, f"{path}[{index}]", depth + 1)
                     for index, item in enumerate(value)
                 ]
             case np.ndarray():
@@ -196,10 +201,14 @@ class _Copier:
     def _object(self, value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
         for key, item in value.items():
-            text = _key(key, path)
+            text = key if type(key) is str else _key(key, path)
             if text in copied:
                 raise ResultFormatError(f"{path}: two keys would be written as {text!r}")
-            copied[text] = self.copy(item, f"{path}.{text}", depth)
+            copied[text] = (
+                item
+                if type(item) in _AS_THEY_ARE
+                else self.copy(item, f"{path}.{text}", depth)
+            )
         return copied
 
 
