@@ -130,7 +130,7 @@ def judge_duel(
     look = _Look(log_ratios, most_rounds)
     found = look.interval(_INTERVAL)
     low, high = look.interval(_ALARM)
-    verdict = verdict_of(low > 0 or high < 0, found, threshold, better)
+    verdict = verdict_of(low > 0 or high < 0, found, math.log1p(threshold), better)
     hopeless = verdict == "inconclusive" and _is_hopeless(look, threshold)
     return Judgement(
         verdict,

@@ -14,16 +14,17 @@ LogInterval: TypeAlias = tuple[float, float]
 """Of the logarithm of candidate over baseline: (0, 0) is no change."""
 
 
-def verdict_of(evident: bool, interval: LogInterval, threshold: float, better: Better) -> Verdict:
+def verdict_of(evident: bool, interval: LogInterval, limit: float, better: Better) -> Verdict:
     """Return what an interval says.
 
-    A threshold of 0.1 is a factor of 1.1 in either direction, so that a verdict turns around when
-    the two sides change places: -9.1 % is as far as +10 %.
+    For logarithms the limit of a threshold of 10 % is ``log1p(0.1)``: a factor of 1.1 in either
+    direction, so that a verdict turns around when the sides change places. -9.1 % is as far as
+    +10 %.
 
     Args:
         evident: Whether it is beyond doubt that something changed.
         interval: What the change can be.
-        threshold: The change that matters, relative, > 0.
+        limit: The change that matters, > 0.
         better: Which direction is wanted.
 
     Examples:
@@ -35,7 +36,6 @@ def verdict_of(evident: bool, interval: LogInterval, threshold: float, better: B
         'inconclusive'
     """
     low, high = interval
-    limit = math.log1p(threshold)
     if -limit < low and high < limit:
         return "same"
     if not evident or low <= 0 <= high:
