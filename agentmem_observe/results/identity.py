@@ -63,7 +63,8 @@ def circumstances(result: Mapping[str, Any]) -> dict[str, str]:
     metadata = result["metadata"]
     host = metadata.get("host") or {}
     target = metadata.get("target") or {}
-    python = host.get("python") or {}
+    python: Any = host.get("python")
+    python = python if isinstance(python, Mapping) else {"version": python}
     found = {name: host.get(key) for key, name in _HOST.items()}
     if isinstance(host.get("memory_bytes"), int):
         found[_HOST["memory_bytes"]] = format_bytes(host["memory_bytes"])

@@ -205,9 +205,7 @@ class _Copier:
             if text in copied:
                 raise ResultFormatError(f"{path}: two keys would be written as {text!r}")
             copied[text] = (
-                item
-                if type(item) in _AS_THEY_ARE
-                else self.copy(item, f"{path}.{text}", depth)
+                item if type(item) in _AS_THEY_ARE else self.copy(item, f"{path}.{text}", depth)
             )
         return copied
 
