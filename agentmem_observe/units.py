@@ -153,12 +153,14 @@ def format_change(ratio: float) -> str:
         ratio: New over old less 1: 0.1 is 10 % more.
 
     Examples:
-        >>> [format_change(change) for change in (0.0123, -0.123, 0.1, 2.5, 0.0)]
+        >>> [format_change(change) for change in (0.0123, -0.123, 0.1, 2.5, -1e-9)]
         ['+1.23 %', '-12.3 %', '+10 %', '+250 %', '+0 %']
     """
     percent = 100 * ratio
     decimals = 2 if abs(percent) < 9.995 else 1 if abs(percent) < 99.95 else 0
     text = f"{percent:+,.{decimals}f}"
+    if not round(percent, decimals):
+        return "+0 %"  # and not -0
     return f"{text.rstrip('0').rstrip('.') if decimals else text} %"
 
 

@@ -178,7 +178,17 @@ def _print(status: dict[str, Any]) -> None:
         f"{status['process']['rss_bytes'] / 2**20:.0f} MiB"
     )
     table = Table(box=None, pad_edge=False)
-    for heading in ("job", "state", "last run", "ok", "failed", "validity", "leak", "history", "next"):
+    for heading in (
+        "job",
+        "state",
+        "last run",
+        "ok",
+        "failed",
+        "validity",
+        "leak",
+        "history",
+        "next",
+    ):
         table.add_column(heading)
     for job in status["jobs"]:
         last, due = job["last_run"], job["next_due_at"]

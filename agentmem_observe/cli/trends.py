@@ -20,6 +20,7 @@ from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.results.history import History, read_history
 from agentmem_observe.results.identity import RunIdentity
 from agentmem_observe.results.metric_rules import check_rules, parse_rule
+from agentmem_observe.results.sides import strangers
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.results.trends import Trend, by_importance, overall, trends_of
 from agentmem_observe.units import format_figure
@@ -53,6 +54,8 @@ def print_history(
     store = results_in(results_dir, _OPTION)
     rules = [parse_rule(text) for text in metrics]
     history = read_history(_documents(store, category, benchmark), rules)
+    if category is None and benchmark is None:
+        history.left_out += strangers(store)
     if history.runs:
         check_rules(rules, list(history.figures))
     with Counting("judged", "figures", sum(history.figures.values())) as judged:
@@ -216,6 +219,8 @@ def _left_out(history: History) -> Iterator[str]:
     for each in history.left_out:
         if each.cause == "damaged":
             yield f"damaged: {each.reason}"
+        if each.cause == "misnamed":
+            yield f"misnamed: {each.path}: {each.reason}"
 
 
 def _say_nothing(history: History, results_dir: str) -> None:

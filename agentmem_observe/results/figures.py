@@ -393,6 +393,16 @@ def unit_of(path: str) -> str:
     return ""
 
 
+def last_key(path: str) -> str:
+    """Return what a number is called where it stands; items of a list have their list's name.
+
+    Examples:
+        >>> last_key("batch_10.p99_seconds"), last_key("runs.rates[3]")
+        ('p99_seconds', 'rates')
+    """
+    return _keys(path)[-1]
+
+
 def figures() -> Iterator[Figure]:
     """Yield all figures that are known, those that are judged first."""
     tables: tuple[tuple[Better, tuple[str, ...]], ...] = (

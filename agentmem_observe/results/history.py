@@ -17,6 +17,9 @@ MOST_RUNS = 400
 """Of one identity; older ones are counted and not looked at."""
 
 
+_TOO_LARGE = 1e300
+
+
 @dataclass(frozen=True, slots=True)
 class PastRun:
     """One run, or all rounds of one: these are no more independent of each other than one run.
@@ -144,7 +147,8 @@ class _Reader:
             if (wanted := known.get((name, path))) is None:
                 wanted = judged(name, path, self._metrics, 1.0) is not None
                 known[name, path] = wanted
-            if wanted:
+            # JSON takes whole numbers of any length; no figure is as large as that.
+            if wanted and abs(value) < _TOO_LARGE:
                 yield path, float(value)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from agentmem_observe.errors import UsageError
 from agentmem_observe.results.figures import Better, Figure, figure_of, unit_of
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)(%?)")
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(%?)", re.ASCII)
+_LARGEST = 10.0  # 1,000 %: 10 written for 10 % is still one, and 20 is none
 _DIRECTIONS: dict[str, Better] = {"lower": "lower", "higher": "higher"}
 
 
@@ -71,14 +72,37 @@ def parse_rule(text: str) -> MetricRule:
     for part in parts:
         if part in _DIRECTIONS:
             better = _DIRECTIONS[part]
-        elif size := _SIZE.fullmatch(part):
-            threshold = float(size[1]) / (100 if size[2] else 1)
-    if not pattern or len(parts) > 2 or threshold == 0:
+        else:
+            threshold = parse_size(part, f"--metric {text!r}")
+    if not pattern or len(parts) > 2:
         raise UsageError(
-            f"--metric {text!r}: write PATTERN, PATTERN:5%, PATTERN:lower or PATTERN:5%:higher; "
-            "a size is above 0"
+            f"--metric {text!r}: write PATTERN, PATTERN:5%, PATTERN:lower or PATTERN:5%:higher"
         )
     return MetricRule(text, pattern, threshold, better)
+
+
+def parse_size(text: str, option: str) -> float:
+    """Read a relative change.
+
+    Args:
+        text: Such as ``0.1`` or ``10%``.
+        option: Where it was written; begins an error.
+
+    Raises:
+        UsageError: If it is no number above 0.
+
+    Examples:
+        >>> parse_size("5%", "--threshold"), parse_size("0.1", "--threshold")
+        (0.05, 0.1)
+    """
+    found = _SIZE.fullmatch(text)
+    size = float(found[1]) / (100 if found[2] else 1) if found else 0.0
+    if not 0 < size <= _LARGEST:
+        raise UsageError(
+            f"{option}: {text!r} is no size of a change; write 10% or 0.1, above 0 and at most "
+            f"{_LARGEST * 100:.0f}%"
+        )
+    return size
 
 
 def judged(name: str, path: str, rules: Sequence[MetricRule], threshold: float) -> Judged | None:

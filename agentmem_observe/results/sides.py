@@ -1,5 +1,6 @@
 """One side of a comparison: the rounds of a directory, and the files that are no use for it."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -9,7 +10,7 @@ from agentmem_observe.results.flatten import flatten
 from agentmem_observe.results.identity import RunIdentity, circumstances, identity_of
 from agentmem_observe.results.store import BenchmarkResults
 
-Cause: TypeAlias = Literal["damaged", "failed", "skipped", "void"]
+Cause: TypeAlias = Literal["damaged", "failed", "skipped", "void", "misnamed"]
 
 _LARGE = "histograms"
 """Of the metadata; most of a file, and read again by those who need them."""
@@ -103,6 +104,22 @@ def side_of(
     return side
 
 
+def take_strangers(side: Side, store: BenchmarkResults) -> None:
+    """Note the files of a directory that no listing shows, so that none is missed silently.
+
+    Args:
+        side: Notes them.
+        store: Its directory.
+    """
+    side.left_out.extend(strangers(store))
+
+
+def strangers(store: BenchmarkResults) -> list[LeftOut]:
+    """Return the files of a directory that no listing shows."""
+    reason = "its name is not <benchmark>_<timestamp>.json in a category"
+    return [LeftOut(path, "misnamed", reason) for path in store.unlisted()]
+
+
 def _take(side: Side, path: str, document: Mapping[str, Any]) -> None:
     identity = identity_of(document)
     metadata = document["metadata"]
@@ -112,15 +129,31 @@ def _take(side: Side, path: str, document: Mapping[str, Any]) -> None:
     taken = SideRound(
         path,
         document["timestamp"],
-        flatten(document["results"]),
+        _figures(document["results"]),
         {key: value for key, value in metadata.items() if key != _LARGE},
         circumstances(document),
     )
     side.rounds.setdefault(identity, []).append(taken)
 
 
+def _figures(results: Mapping[str, Any]) -> dict[str, float]:
+    return {path: _number(value) for path, value in flatten(results).items()}
+
+
+def _number(value: float) -> float:
+    try:
+        float(value)
+    except OverflowError:  # JSON takes whole numbers of any length
+        return math.inf if value > 0 else -math.inf
+    return value
+
+
 def flaw_of(metadata: Mapping[str, Any]) -> tuple[Cause, str] | None:
-    """Return why a result has no figures to compare; None if it has."""
+    """Return why a result has no figures to compare; None if it has.
+
+    Args:
+        metadata: Of a valid result.
+    """
     status: Literal["ok", "failed", "skipped"] = metadata.get("status") or "ok"
     if status != "ok":
         return status, str(metadata.get("reason") or _UNTOLD)

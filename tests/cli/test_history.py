@@ -125,11 +125,12 @@ def test_a_pattern_about_nothing_is_refused(command, nights):
 def test_json_has_every_run_change_and_file_left_out(command, nights):
     directory = nights(30, 8)
     (directory / "storage" / "read_latency_20270101_000000.json").write_text("{")
+    (directory / "storage" / "renamed.json").write_text("{")
 
     told = json.loads(command("results", "history", "--json", "--results-dir", directory).out)
 
     assert told["verdict"] == "worse"
-    assert [each["cause"] for each in told["left_out"]] == ["damaged"]
+    assert [each["cause"] for each in told["left_out"]] == ["damaged", "misnamed"]
     worse, same = told["figures"]
     assert (worse["verdict"], same["verdict"]) == ("worse", "same")
     assert len(worse["runs"]) == 38

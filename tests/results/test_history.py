@@ -223,6 +223,15 @@ def test_a_figure_that_is_zero_once_has_no_relative_change() -> None:
     assert set(trends(read_history(documents))) == {P50}
 
 
+def test_a_number_beyond_all_measure_is_no_figure() -> None:
+    documents = nights((20, 0.001))
+    documents[3][1]["results"]["stm"]["throughput_ops_per_second"] = 10**400
+
+    found = trends(read_history(documents))
+
+    assert len(found[OPS].runs) == 19
+
+
 def test_a_figure_that_some_runs_lack_is_judged_by_those_that_have_it() -> None:
     documents = nights((31, 0.001), (8, 0.0012))
     del documents[2][1]["results"]["stm"]["service_time_p50_seconds"]
