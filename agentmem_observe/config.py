@@ -235,6 +235,9 @@ class SelfConfig(Section):
         drift_ratios: What latency is multiplied by in the simulated soaks that drift.
         judgements: Simulated comparisons and duels per method, environment and change.
         judging_seed: Seed of their rounds.
+        histories: Simulated histories of one metric per environment and change; of whole sets of
+            metrics there are a tenth.
+        history_seed: Seed of their runs.
         histograms: Histograms on the page whose scrape is measured.
         hammer_seconds: For how long in all a daemon's endpoint is hammered.
         stretch_seconds: About how long without a break, and then left in quiet.
@@ -261,6 +264,8 @@ class SelfConfig(Section):
     drift_ratios: PositiveNumbers = [1.1, 1.2, 1.5]
     judgements: PositiveInt = 100
     judging_seed: PositiveInt = 77
+    histories: PositiveInt = 30
+    history_seed: PositiveInt = 77
     histograms: PositiveInt = 600
     hammer_seconds: PositiveNumber = 60
     stretch_seconds: PositiveNumber = 15

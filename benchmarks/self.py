@@ -9,6 +9,7 @@ from agentmem_observe.suite.self import (
     drift_cases,
     exporting,
     hammering,
+    history_cases,
     judging,
     leak_cases,
     omission,
@@ -192,6 +193,23 @@ def benchmark_judging_errors(
         bench.phase(f"{cell.method} on {cell.model}")
         bench.advance(1)
     return judging.table(cells)
+
+
+def benchmark_history_errors(
+    bench: Bench, histories: int = 30, history_seed: int = 77, **kwargs: Any
+) -> dict[str, Any]:
+    """How often the judgement on a history cries wolf, and whether it sees a step within ten runs.
+
+    Simulated runs of one metric and of result sets of 36, on a dedicated host, a cloud and a
+    shared machine, judged after every run.
+    """
+    bench.expect(history_cases.cell_count())
+    cells = []
+    for kind, cell in history_cases.simulate(histories, history_seed):
+        cells.append((kind, cell))
+        bench.phase(f"{kind.replace('_', ' ')} on {cell.model}")
+        bench.advance(1)
+    return history_cases.table(cells)
 
 
 def benchmark_export_overhead(
