@@ -22,6 +22,7 @@ from agentmem_observe.errors import AgentMemObserveError
 VERBS = {
     "backfill": "agentmem_observe.cli.backfill:backfill",
     "daemon": "agentmem_observe.cli.daemon:daemon",
+    "duel": "agentmem_observe.cli.duel:duel",
     "list": "agentmem_observe.cli.list:list_benchmarks",
     "results": "agentmem_observe.cli.results:results",
     "run": "agentmem_observe.cli.run:run",
@@ -33,6 +34,7 @@ _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 SUMMARIES = {
     "backfill": "Turn result files into blocks of Prometheus.",
     "daemon": "Soak memories and run benchmarks on schedule, for months.",
+    "duel": "Say whether one memory is slower than another, or its older self.",
     "list": "List the benchmarks, their parameters and defaults.",
     "results": "Look at result files.",
     "run": "Run benchmarks and save a result file for each.",

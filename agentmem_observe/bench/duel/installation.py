@@ -73,7 +73,7 @@ def check_out(revision: str, into: Path, repository: Path) -> Sequence[Path]:
         UsageError: If git has no such commit, or there is no repository.
     """
     # Without --end-of-options what looks like an option would be one.
-    files = _git(repository, "archive", "--format=tar", "--end-of-options", f"{revision}^{{tree}}")
+    files = _git(repository, "archive", "--format=tar", "--end-of-options", revision)
     with tarfile.open(fileobj=io.BytesIO(files)) as archive:
         archive.extractall(into, filter="data")
     sources = into / _SOURCES

@@ -15,7 +15,7 @@ A, B = "A", "B"
 SIDES = (A, B)
 
 _BLOCK_SECONDS = 0.002
-_ROUND_SECONDS = 0.15
+_ROUND_SECONDS = 0.1
 _WARM_RATIO = 0.1
 _MOST_BLOCK_OPERATIONS = 500
 _LEAST_QUARTETS = 4
@@ -83,7 +83,7 @@ def plan_for(operation_seconds: float) -> Plan:
 
     Examples:
         >>> plan_for(0.0002)
-        Plan(block=10, quartets=17, warm=2)
+        Plan(block=10, quartets=11, warm=1)
         >>> plan_for(0.2)
         Plan(block=1, quartets=4, warm=1)
     """
