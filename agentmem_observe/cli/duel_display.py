@@ -1,5 +1,6 @@
 """How a duel is going, and what came of it."""
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -133,9 +134,14 @@ def _sides(sides: Mapping[str, Any]) -> Table:
             Text(side["target"]),
             Text(f"{side['name']} {side['version']}"),
             Text(side["python"]),
-            Text(side["origin"], style="dim"),
+            Text(_near(side["origin"]), style="dim"),
         )
     return table
+
+
+def _near(path: str) -> str:
+    """Return a path as it is called from here, if that is shorter."""
+    return min(path, os.path.relpath(path), key=len) if path else "?"
 
 
 def _operations(figures: Mapping[str, Any]) -> Table:

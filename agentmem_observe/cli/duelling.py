@@ -57,17 +57,18 @@ class Wish:
         Raises:
             UsageError: If there is no such thing.
         """
+        commit: str = ""
         code: Sequence[Path] = ()
         if self.commit is not None:
             own = directory / self.name
             own.mkdir()
-            code = check_out(self.commit, own, Path.cwd())
+            commit, code = check_out(self.commit, own, Path.cwd())
         paths = [*self._directories(), *code]
         python = Installation().python if self.python is None else find_python(self.python)
         if python == Installation().python and not paths:
             check_scheme(parse_spec(self.spec, directory))  # elsewhere others may be installed
         environment = dict(self._variables())
-        return Contender(self.spec, Installation(python, tuple(paths), environment))
+        return Contender(self.spec, Installation(python, tuple(paths), environment, commit))
 
     def _directories(self) -> Iterator[Path]:
         for path in self.paths:

@@ -218,6 +218,8 @@ def test_a_commit_is_found_though_the_working_copy_has_changed(duel, memory):
 
     sides = json.loads(ended.stdout)["metadata"]["sides"]
     assert [sides[name]["version"] for name in "ab"] == ["VERSION", "newer"]
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True).stdout
+    assert sides["a"]["origin"] == f"{head[:10]}:memory.py"
 
 
 def test_the_same_code_on_both_sides_by_mistake_is_told(duel, memory):

@@ -12,6 +12,7 @@ from agentmem_observe.bench.duel.rounds import A, B
 from agentmem_observe.bench.duel.supervisor import Contender, Duel, DuelOptions, Round
 from agentmem_observe.results.host import host
 from agentmem_observe.targets.credentials import redact
+from agentmem_observe.units import format_seconds
 
 _INTERVAL_LEVEL = 0.05
 
@@ -47,7 +48,7 @@ def document(
         "metadata": {
             "execution_time": duel.seconds,
             "status": "ok",
-            "reasons": list(judgement.reasons),
+            "reasons": _reasons(duel, options),
             "warnings": doubts(duel, contenders),
             "params": {
                 "mix": dict(duel.mix.weights),
@@ -64,6 +65,16 @@ def document(
             "noise": duel.noise.to_dict() if duel.noise else None,
         },
     }
+
+
+def _reasons(duel: Duel, options: DuelOptions) -> list[str]:
+    reasons = list(duel.judgement.reasons)
+    if not duel.judgement.final:
+        reasons.append(
+            f"it ended after {format_seconds(options.seconds)} of measuring; allow more with "
+            "--seconds"
+        )
+    return reasons
 
 
 def _kind(duel: Duel, kind: str) -> dict[str, Any]:
@@ -91,11 +102,12 @@ def _side(duel: Duel, name: str, contender: Contender) -> dict[str, Any]:
         "target": redact(contender.spec),
         "name": opened.name,
         "version": opened.version,
-        "origin": opened.origin,
+        "origin": installation.name_of(opened.origin),
+        "commit": installation.commit or None,
         "interpreter": installation.python,
         "python": opened.python,
         "agentmem_observe": opened.observe,
-        "paths": [str(path) for path in installation.paths],
+        "paths": [str(path) for path in installation.paths if not installation.commit],
         "variables": sorted(installation.environment),
     }
 

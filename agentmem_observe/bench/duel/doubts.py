@@ -1,8 +1,8 @@
 """What makes a duel doubtful, in sentences for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from agentmem_observe.bench.duel.rounds import A, B
+from agentmem_observe.bench.duel.rounds import A, B, KindFigures
 from agentmem_observe.bench.duel.supervisor import Contender, Duel
 
 _FOREIGN = 0.25
@@ -63,13 +63,18 @@ def _of_the_host(duel: Duel) -> list[str]:
 
 
 def _of_the_operations(duel: Duel) -> list[str]:
-    said = []
-    for kind in duel.mix.shares:
-        counts = [each.figures[kind].operations for each in duel.rounds if kind in each.figures]
-        least = min(counts, default=0)
-        if least < _FEW or len(counts) < len(duel.rounds):
-            said.append(
-                f"only {least} operations of kind {kind} in a round: slow ones need more "
-                "--rounds and --seconds"
-            )
-    return said
+    counts = {
+        kind: min((f.operations for f in _figures(duel, kind)), default=0)
+        for kind in duel.mix.shares
+    }
+    few = [f"{count} of kind {kind}" for kind, count in counts.items() if count < _FEW]
+    if not few:
+        return []
+    return [
+        f"a round has but few operations, {', '.join(few)}: where they are slow, give more "
+        "--rounds and --seconds"
+    ]
+
+
+def _figures(duel: Duel, kind: str) -> Iterator[KindFigures]:
+    return (each.figures[kind] for each in duel.rounds if kind in each.figures)

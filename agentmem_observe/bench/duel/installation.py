@@ -14,6 +14,7 @@ from agentmem_observe.errors import UsageError
 
 _IN_ENVIRONMENT = Path("bin", "python")
 _SOURCES = "src"
+_HASH_DIGITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +25,31 @@ class Installation:
         python: Its interpreter.
         paths: Directories to import from before what is installed there.
         environment: Further variables of its process.
+        commit: Whose files are in these directories; "" if it is none.
     """
 
     python: str = sys.executable
     paths: Sequence[Path] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    commit: str = ""
 
     @property
     def is_ours(self) -> bool:
         """Return whether it is the one that this process runs."""
         return not self.paths and self.python == sys.executable
+
+    def name_of(self, file: str) -> str:
+        """Return what people call a file of it: a commit's lies in a directory without a name.
+
+        Examples:
+            >>> code = Installation(paths=[Path("/tmp/x/src"), Path("/tmp/x")], commit="1a2b3c4d")
+            >>> code.name_of("/tmp/x/src/memory.py"), code.name_of("/usr/lib/memory.py")
+            ('1a2b3c4d:memory.py', '/usr/lib/memory.py')
+        """
+        for path in self.paths:
+            if self.commit and Path(file).is_relative_to(path):
+                return f"{self.commit}:{Path(file).relative_to(path)}"
+        return file
 
     def variables(self) -> dict[str, str]:
         """Return all variables of its process."""
@@ -61,8 +77,8 @@ def find_python(name: str) -> str:
     return str(Path(found).absolute())  # not resolved: a virtual environment's is a link
 
 
-def check_out(revision: str, into: Path, repository: Path) -> Sequence[Path]:
-    """Write the files of a commit, and return where to import them from.
+def check_out(revision: str, into: Path, repository: Path) -> tuple[str, Sequence[Path]]:
+    """Write the files of a commit; return its hash, and where to import them from.
 
     Args:
         revision: As git takes it: ``main``, ``HEAD~3``, a hash.
@@ -76,8 +92,9 @@ def check_out(revision: str, into: Path, repository: Path) -> Sequence[Path]:
     files = _git(repository, "archive", "--format=tar", "--end-of-options", revision)
     with tarfile.open(fileobj=io.BytesIO(files)) as archive:
         archive.extractall(into, filter="data")
+    full = _git(repository, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     sources = into / _SOURCES
-    return [sources, into] if sources.is_dir() else [into]
+    return full.decode()[:_HASH_DIGITS], [sources, into] if sources.is_dir() else [into]
 
 
 def _git(directory: Path, *arguments: str) -> bytes:

@@ -19,6 +19,8 @@ _ROUND_SECONDS = 0.1
 _WARM_RATIO = 0.1
 _MOST_BLOCK_OPERATIONS = 500
 _LEAST_QUARTETS = 4
+_ENOUGH_OPERATIONS = 24  # long operations get longer rounds to have so many, up to a second
+_MOST_ROUND_SECONDS = 1.0
 
 
 class Fighter(Protocol):
@@ -84,13 +86,17 @@ def plan_for(operation_seconds: float) -> Plan:
     Examples:
         >>> plan_for(0.0002)
         Plan(block=10, quartets=11, warm=1)
+        >>> plan_for(0.01)
+        Plan(block=1, quartets=11, warm=1)
         >>> plan_for(0.2)
         Plan(block=1, quartets=4, warm=1)
     """
     block = min(max(1, round(_BLOCK_SECONDS / operation_seconds)), _MOST_BLOCK_OPERATIONS)
-    all_quartets = round(_ROUND_SECONDS / (4 * block * operation_seconds))
-    warm = max(1, round(_WARM_RATIO * all_quartets))
-    return Plan(block, max(_LEAST_QUARTETS, all_quartets - warm), warm)
+    per_second = 1 / (4 * block * operation_seconds)
+    enough = min(_ENOUGH_OPERATIONS / (2 * block), _MOST_ROUND_SECONDS * per_second)
+    quartets = round(max(_ROUND_SECONDS * per_second, enough))
+    warm = max(1, round(_WARM_RATIO * quartets))
+    return Plan(block, max(_LEAST_QUARTETS, quartets - warm), warm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,5 +202,14 @@ def test_blocks_are_short_and_rounds_too_unless_operations_are_long(operation_se
     assert plan.quartets >= 4
     assert plan.warm >= 1
     assert plan.block * operation_seconds <= max(0.003, operation_seconds)
-    least_seconds = 2 * (1 + 4) * 2 * plan.block * operation_seconds
-    assert 2 * plan.operations * operation_seconds <= max(0.12, least_seconds)
+    seconds = 2 * plan.operations * operation_seconds
+    assert seconds <= max(
+        0.12, 1.1 * 4 * operation_seconds * max(5, min(12, 0.25 / operation_seconds))
+    )
+
+
+@pytest.mark.parametrize("operation_seconds", [1e-6, 1e-4, 1e-3, 0.01, 0.02])
+def test_a_round_has_operations_enough_for_a_median(operation_seconds):
+    plan = plan_for(operation_seconds)
+
+    assert plan.operations - plan.first_counted >= 20
