@@ -2,6 +2,7 @@
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -112,15 +113,20 @@ def render(result: Mapping[str, Any]) -> None:
     headline, style = _HEADLINES[figures["verdict"]]
     console.print(Text(headline, style=style))
     for reason in metadata["reasons"]:
-        console.print(f"  {reason}", markup=False, highlight=False)
+        _print_indented(console, reason)
     for warning in metadata["warnings"]:
-        console.print(Text(f"  warning: {warning}", style="yellow"))
+        _print_indented(console, f"warning: {warning}", "yellow")
     console.print()
     console.print(_sides(metadata["sides"]), highlight=False)
     console.print()
     console.print(_operations(figures), highlight=False)
     console.print()
     console.print(_effort(result), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_indented(console: Console, text: str, style: str = "") -> None:
+    for line in textwrap.wrap(text, console.width - 2):
+        console.print(Text(f"  {line}", style=style), soft_wrap=True)
 
 
 def _sides(sides: Mapping[str, Any]) -> Table:

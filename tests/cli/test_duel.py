@@ -59,7 +59,7 @@ class Memory(MemoryTarget):
         return self.records.get(record_id)
 
     def search(self, agent_id, query, k, *, vector=None, tier=None):
-        self.say("search", query["position"])
+        self.say("search", query["position"], hash("text"), *os.sched_getaffinity(0))
         self.searches += 1
         if self.fault == "raises" and self.searches == 5:
             raise LookupError("the index is gone")
@@ -173,6 +173,10 @@ def test_both_sides_are_asked_the_same_and_every_round_something_else(duel, tmp_
     assert len(starts[0]) == len(starts[1]) == 4
     assert ours[starts[0][1] :] == theirs[starts[1][1] :]
     assert len({ours[start] for start in starts[0]}) == 4
+    # Both on one CPU alone, and with the same hash seed, which is another in each round.
+    searches = [line.partition("] ")[2].split() for line in ours if line.startswith("search")]
+    assert all(len(words) == 2 for words in searches)
+    assert len({hashed for hashed, _ in searches}) == 4
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from agentmem_observe.analysis.location import center, interval
+from agentmem_observe.analysis.duel import judge_duel
+from agentmem_observe.analysis.location import center
 from agentmem_observe.bench.duel.doubts import doubts
 from agentmem_observe.bench.duel.rounds import A, B
 from agentmem_observe.bench.duel.supervisor import Contender, Duel, DuelOptions, Round
 from agentmem_observe.results.host import host
 from agentmem_observe.targets.credentials import redact
 from agentmem_observe.units import format_seconds
-
-_INTERVAL_LEVEL = 0.05
 
 
 def document(
@@ -43,7 +42,7 @@ def document(
             "threshold_ratio": options.threshold_ratio,
             "rounds": len(duel.rounds),
             "measured_seconds": duel.measured_seconds,
-            "operations": {kind: _kind(duel, kind) for kind in duel.mix.shares},
+            "operations": {kind: _kind(duel, kind, options) for kind in duel.mix.shares},
         },
         "metadata": {
             "execution_time": duel.seconds,
@@ -77,18 +76,20 @@ def _reasons(duel: Duel, options: DuelOptions) -> list[str]:
     return reasons
 
 
-def _kind(duel: Duel, kind: str) -> dict[str, Any]:
+def _kind(duel: Duel, kind: str, options: DuelOptions) -> dict[str, Any]:
     figures = [each.figures[kind] for each in duel.rounds if kind in each.figures]
     if not figures:
         return {"count": 0}
-    ratios = [each.log_ratio for each in figures]
-    low, high = interval(ratios, _INTERVAL_LEVEL)
+    judgement = judge_duel(
+        [each.log_ratio for each in figures], options.rounds, options.threshold_ratio
+    )
+    low, high = judgement.interval or (None, None)
     p95 = [each.p95_log_ratio for each in figures if each.p95_log_ratio is not None]
     return {
         "count": sum(each.operations for each in figures),
-        "change_ratio": math.expm1(center(ratios)),
-        "change_low_ratio": math.expm1(low) if math.isfinite(low) else None,
-        "change_high_ratio": math.expm1(high) if math.isfinite(high) else None,
+        "change_ratio": judgement.change_ratio,
+        "change_low_ratio": low,
+        "change_high_ratio": high,
         "p95_change_ratio": math.expm1(center(p95)) if p95 else None,
         "p50_seconds": {
             name.lower(): center([each.p50_seconds[name] for each in figures]) for name in (A, B)

@@ -99,12 +99,16 @@ def test_a_side_that_takes_longer_is_found_to_whoever_begins(first):
 
 
 def test_operations_that_differ_among_themselves_do_not_hide_a_small_difference():
+    """The ratio of the medians would be 1.5: an interrupted one moves the median of two kinds."""
     plan = Plan(10, 20, warm=1)
 
     def uneven(number: int, now: int) -> int:
-        return 100_000 * (1 + number % 7)
+        return (100_000, 300_000)[number % 2]
 
-    times, _ = fought(plan, "A", A=uneven, B=lambda n, now: round(1.01 * uneven(n, now)))
+    def slower_and_interrupted(number: int, now: int) -> int:
+        return 4_000_000 if number % 20 == 0 else round(1.01 * uneven(number, now))
+
+    times, _ = fought(plan, "A", A=uneven, B=slower_and_interrupted)
 
     assert only(times, plan).log_ratio == pytest.approx(np.log(1.01))
 
