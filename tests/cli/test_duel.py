@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +281,9 @@ def test_credentials_are_in_no_error(command, memory):
     assert "secret" not in ran.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_ends_both_processes_and_leaves_nothing(number, memory):
+@pytest.fixture
+def blocked(memory: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """Return a duel of whose sides one never answers, and both their processes."""
     fifo = memory.parent / "fifo"
     os.mkfifo(fifo)
     process = subprocess.Popen(
@@ -294,16 +295,32 @@ def test_an_interrupt_ends_both_processes_and_leaves_nothing(number, memory):
     )  # fmt: skip
     try:
         worker, parent = map(int, fifo.read_text().split())
-        others = psutil.Process(parent).children(recursive=True)
-        process.send_signal(number)
-        out, err = process.communicate()
+        sides = psutil.Process(parent).children()
+        assert worker in [side.pid for side in sides]
+        assert len(sides) == 2
+        yield process, sides
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_both_processes_and_leaves_nothing(number, blocked, memory):
+    process, sides = blocked
+
+    process.send_signal(number)
+    out, err = process.communicate()
 
     assert (process.returncode, out) == (1, "")
     assert err.endswith("Interrupted.\n")
-    assert len(others) == 2
-    assert worker in [each.pid for each in others]
-    assert not any(each.is_running() for each in others)
+    assert not any(side.is_running() for side in sides)
     assert list((memory.parent / "tmp").iterdir()) == []
+
+
+def test_sides_do_not_outlive_a_duel_that_is_killed(blocked):
+    process, sides = blocked
+
+    process.kill()
+
+    _, alive = psutil.wait_procs(sides, timeout=30)
+    assert alive == []

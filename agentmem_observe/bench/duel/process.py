@@ -159,7 +159,7 @@ def started(
         try:
             with _on(cpu):
                 process = subprocess.Popen(
-                    [installation.python, *_FLAGS, side.__file__, str(sending)],
+                    [installation.python, *_FLAGS, side.__file__, str(sending), str(os.getpid())],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=subprocess.STDOUT,

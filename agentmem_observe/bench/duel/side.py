@@ -4,11 +4,13 @@ It is run as a file, by the interpreter of its side, and imports of this package
 a target: the side's own version of that, which may be another than ours.
 """
 
+import ctypes
 import gc
 import importlib
 import os
 import platform
 import resource
+import signal
 import struct
 import sys
 import time
@@ -28,6 +30,7 @@ from agentmem_observe.targets.base import Capability, MemoryTarget
 from agentmem_observe.targets.registry import build_target
 
 LENGTH = struct.Struct(">I")
+_PR_SET_PDEATHSIG = 1
 _READ_BACK = 50  # records that are read at the end, about
 HITS = 10
 """Hits of a search, as in the standard benchmarks."""
@@ -151,6 +154,7 @@ class Refused(Exception):
 
 def main() -> None:
     """Follow the orders on standard input; answer on the given descriptor."""
+    _die_with(int(sys.argv[2]))
     own_input = os.dup(sys.stdin.fileno())
     # What reads from there is the target, and our orders are not for it.
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
@@ -165,6 +169,14 @@ def main() -> None:
         except BaseException as error:
             _send(answers, Failed(f"{type(error).__name__}: {error}", traceback.format_exc()))
     os._exit(0)  # whatever threads the target has started
+
+
+def _die_with(parent: int) -> None:
+    """As `bench.isolation.bind_to_parent`, which the side's version of this package may lack."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _follow(orders: BinaryIO, answers: BinaryIO) -> None:
