@@ -7,6 +7,7 @@ from agentmem_observe.bench.context import Bench
 from agentmem_observe.suite.self import (
     contenders,
     drift_cases,
+    duelling,
     exporting,
     hammering,
     history_cases,
@@ -269,3 +270,17 @@ def benchmark_daemon_cost(
     Of its own process, without the worker that is under load.
     """
     return standing_by.daemon_cost(bench, standing_seconds)
+
+
+def benchmark_duelling(
+    bench: Bench,
+    duels: int = 5,
+    duel_rounds: int = 25,
+    duel_seconds: float = 10.0,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """Verdicts of real duels on this machine: between equals, and with slow-downs of 1.5 and 3 %.
+
+    How much slower a side is, is known from the work that it does.
+    """
+    return duelling.duelling(bench, duels, duel_rounds, duel_seconds)

@@ -229,6 +229,8 @@ SMALL = {
         "stretch_seconds": 11,
         "scrapers": 2,
         "standing_seconds": 3,
+        "duels": 1,
+        "duel_rounds": 3,
     },
 }
 
