@@ -1,11 +1,13 @@
 """What a benchmark job's own past says of its newest run: the daemon's `results history`."""
 
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
 
-from agentmem_observe.analysis.changes import Change
+from agentmem_observe.analysis.changes import Change, Verdict
 from agentmem_observe.daemon.controls import ChangeView, RegressionView
+from agentmem_observe.daemon.jobs.confirming import Confirmation
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.rows import RunRow
 from agentmem_observe.results.history import read_history
@@ -20,12 +22,23 @@ _MOST_ROWS = 5_000  # of the job's runs, among which they are
 _MOST_REASONS = 5
 _MOST_CHANGES = 100
 _SHORT_COMMIT = 9
+_OF_TIME = ("seconds", "milliseconds", "nanoseconds", "per_second")
+
+Confirm: TypeAlias = Callable[[RunKey, float], Confirmation | None]
+"""Takes a benchmark and when its change began; returns what a duel says of it, if there is one."""
 
 
 class Regressions:
     """The verdicts on all benchmarks of one job; its thread tells, any thread may look."""
 
-    def __init__(self, job: str, target: str, state: State, metrics: RunMetrics) -> None:
+    def __init__(
+        self,
+        job: str,
+        target: str,
+        state: State,
+        metrics: RunMetrics,
+        confirm: Confirm = lambda run, changed_at: None,
+    ) -> None:
         """Begin without verdicts.
 
         Args:
@@ -33,8 +46,9 @@ class Regressions:
             target: Its spec, without secrets.
             state: Has its runs and their results.
             metrics: Get the verdicts.
+            confirm: Is asked before a figure of time is called worse.
         """
-        self._job, self._target = job, target
+        self._job, self._target, self._confirm = job, target, confirm
         self._state, self._metrics = state, metrics
         self._lock = threading.Lock()
         self._trends: dict[RunKey, list[Trend]] = {}
@@ -52,7 +66,7 @@ class Regressions:
         # Of other parameters, which the job had once, nothing is asked any more.
         newest = max(history.runs, key=lambda identity: history.runs[identity][-1].at)
         history.runs = {newest: history.runs[newest]}
-        trends = by_importance(list(trends_of(history)))
+        trends = by_importance(self._confirmed(run, list(trends_of(history))))
         with self._lock:
             before = overall(self._trends.get(run, []))
             self._trends[run] = trends
@@ -91,6 +105,19 @@ class Regressions:
         views.sort(key=lambda view: view["at"], reverse=True)
         return views[:_MOST_CHANGES]
 
+    def _confirmed(self, run: RunKey, trends: list[Trend]) -> list[Trend]:
+        """Return the trends, what became slower only if that was confirmed."""
+        slower = [trend for trend in trends if _is_slower(trend)]
+        began = [trend.since.at for trend in slower if trend.since is not None]
+        found = self._confirm(run, min(began)) if began else None
+        if found is None:
+            return trends
+        verdict: Verdict = "inconclusive" if found.confirmed is False else "worse"
+        return [
+            _judged_again(trend, verdict, found.reason) if trend in slower else trend
+            for trend in trends
+        ]
+
     def _documents(self, run: RunKey) -> Iterator[tuple[str, Mapping[str, Any]]]:
         rows = self._state.runs(self._job, limit=_MOST_ROWS)
         mine = [row for row in rows if _is_of(row, run)][:MOST_RUNS]
@@ -105,6 +132,18 @@ def _is_of(row: RunRow, run: RunKey) -> bool:
         and row.status == "ok"
         and row.validity != "void"
     )
+
+
+def _is_slower(trend: Trend) -> bool:
+    """Return whether it is worse in what a duel measures."""
+    return trend.verdict == "worse" and trend.figure.unit in _OF_TIME
+
+
+def _judged_again(trend: Trend, verdict: Verdict, reason: str) -> Trend:
+    judgement = replace(
+        trend.judgement, verdict=verdict, reason=f"{trend.judgement.reason}; {reason}"
+    )
+    return replace(trend, judgement=judgement)
 
 
 def _regression(trends: list[Trend]) -> Regression:

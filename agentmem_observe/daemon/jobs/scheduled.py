@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
 from agentmem_observe.bench.runner import RunOptions
 from agentmem_observe.daemon.controls import Asked, ChangeView, JobView
+from agentmem_observe.daemon.jobs.confirming import Confirming
 from agentmem_observe.daemon.jobs.loop import LOOK_EVERY_SECONDS, JobLoop, Services
 from agentmem_observe.daemon.jobs.regressions import Regressions
 from agentmem_observe.daemon.schedule import Every, Trigger
@@ -42,7 +43,10 @@ class ScheduledLoop(JobLoop):
             random=random.Random(),
             last_run_at=services.state.last_started(job.name),
         )
-        self._regressions = Regressions(job.name, self.target, services.state, services.metrics)
+        confirming = Confirming(job, services.state, self._ending)
+        self._regressions = Regressions(
+            job.name, self.target, services.state, services.metrics, confirming.confirm
+        )
         self._lock = threading.Lock()  # of these two: asked for, or at it
         self._asked = self._busy = False
         self.standing.due(self._trigger.next_due_at)
@@ -149,10 +153,13 @@ class ScheduledLoop(JobLoop):
             chosen = choose(self.job.suites, self.job.category, self.job.benchmark)
         except AgentMemObserveError:
             return  # the next attempt tells of it
-        for benchmark in chosen:
-            if self._ending.is_set():
-                return
-            self._judge(benchmark.category, benchmark.name)
+        # A duel that was not fought before is fought now, and needs the host as a run does.
+        needed = self._host() if self.job.confirm_python else nullcontext(enter_result=True)
+        with needed:
+            for benchmark in chosen:
+                if self._ending.is_set():
+                    return
+                self._judge(benchmark.category, benchmark.name)
 
     def _judge(self, category: str, benchmark: str) -> None:
         """Compare the newest runs of a benchmark with those before.

@@ -1,7 +1,9 @@
 """A job's own past: judged after each run by real workers, and again after a restart."""
 
 import copy
+import math
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,19 +14,25 @@ from typing import Any
 
 import pytest
 
+from agentmem_observe.analysis.changes import judge_history
 from agentmem_observe.analysis.validity import Validity
 from agentmem_observe.bench import document
 from agentmem_observe.config import BenchmarkConfig
 from agentmem_observe.daemon.jobs import regressions
 from agentmem_observe.daemon.jobs.backoff import Backoff
+from agentmem_observe.daemon.jobs.confirming import Confirmation, Confirming
 from agentmem_observe.daemon.jobs.loop import Services
 from agentmem_observe.daemon.jobs.scheduled import ScheduledLoop
 from agentmem_observe.daemon.schedule import Once
 from agentmem_observe.daemon.settings.values import BenchmarkJob
 from agentmem_observe.daemon.state.directory import State
 from agentmem_observe.daemon.state.rows import JOB, RunRow, run_of_result
+from agentmem_observe.results.figures import Figure
+from agentmem_observe.results.history import PastRun
+from agentmem_observe.results.identity import RunIdentity
+from agentmem_observe.results.trends import Trend
 from agentmem_observe.telemetry.registry import MetricRegistry
-from agentmem_observe.telemetry.runs import RunMetrics
+from agentmem_observe.telemetry.runs import RunKey, RunMetrics
 
 PATIENCE_SECONDS = 60
 TARGET = """
@@ -311,3 +319,101 @@ def test_what_a_job_once_ran_with_other_parameters_is_not_judged(
     view = judging.view()
     assert view is not None
     assert view["reasons"][0].startswith("too few runs: 1 ")
+
+
+# A confirming duel
+
+
+def same_code(job: BenchmarkJob) -> BenchmarkJob:
+    """Return a job whose last good version is the very one that runs."""
+    return replace(job, confirm_python=sys.executable)
+
+
+def slower(services: Services) -> Trend:
+    """Return how the figure of thirty nights stands after a step."""
+    levels = [math.log(0.002) + 0.01 * ((night + 2) % 5) for night in range(30)]
+    runs = [PastRun(f"{n}", float(n), "", {}, {FIGURE: 1.0}) for n in range(36)]
+    judgement = judge_history([*levels, *[level + 0.3 for level in levels[:6]]], "lower")
+    identity = RunIdentity("mine", "reading", "scripted:make", "{}")
+    figure = Figure("service_time_<p>_seconds", "seconds", "lower")
+    return Trend(identity, FIGURE, figure, tuple(runs), (), judgement, (), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "verdict"),
+    [
+        (None, "worse"),
+        (Confirmation(True, "a duel says worse"), "worse"),
+        (Confirmation(None, "no duel could be fought"), "worse"),
+        (Confirmation(False, "a duel says same"), "inconclusive"),
+    ],
+    ids=["not asked", "confirmed", "not fought", "not confirmed"],
+)
+def test_what_a_duel_does_not_confirm_is_not_called_worse(
+    services: Services, confirmation: Confirmation | None, verdict: str
+) -> None:
+    asked: list[float] = []
+
+    def confirm(run: RunKey, changed_at: float) -> Confirmation | None:
+        asked.append(changed_at)
+        return confirmation
+
+    judging = regressions.Regressions(
+        "nightly", "scripted:make", services.state, services.metrics, confirm
+    )
+    (trend,) = judging._confirmed(RunKey("scripted:make", "mine", "reading"), [slower(services)])
+
+    assert asked == [30.0]
+    assert trend.verdict == verdict
+    if confirmation is not None:
+        assert trend.judgement.reason.endswith(f"; {confirmation.reason}")
+
+
+def test_a_duel_of_equals_is_fought_once_and_kept_over_a_restart(
+    job: BenchmarkJob, services: Services, takes: Callable[[float], None]
+) -> None:
+    takes(0.0001)
+    run = RunKey("scripted:make", "mine", "reading")
+
+    first = Confirming(same_code(job), services.state, threading.Event()).confirm(run, 1.0)
+    again = Confirming(same_code(job), services.state, threading.Event()).confirm(run, 1.0)
+
+    assert first is not None
+    assert first.confirmed is False
+    assert f"against {sys.executable} says " in first.reason
+    assert again == first
+    (row,) = services.state.runs("nightly")
+    assert (row.category, row.benchmark, row.status) == ("duel", "duel", "ok")
+    kept = services.state.result(row)
+    assert kept is not None
+    assert kept["metadata"]["confirms"] == run._asdict()
+
+
+def test_a_duel_that_cannot_be_fought_silences_nobody(
+    job: BenchmarkJob, services: Services, takes: Callable[[float], None]
+) -> None:
+    broken = replace(job, confirm_python="/nowhere/python")
+
+    found = Confirming(broken, services.state, threading.Event()).confirm(
+        RunKey("scripted:make", "mine", "reading"), 1.0
+    )
+
+    assert found is not None
+    assert found.confirmed is None
+    assert found.reason.startswith("no duel could be fought to confirm it: ")
+    assert services.state.runs() == []
+
+
+def test_a_job_that_is_to_end_gives_its_duel_up(
+    job: BenchmarkJob, services: Services, takes: Callable[[float], None]
+) -> None:
+    ending = threading.Event()
+    ending.set()
+
+    found = Confirming(same_code(job), services.state, ending).confirm(
+        RunKey("scripted:make", "mine", "reading"), 1.0
+    )
+
+    assert found is not None
+    assert found.reason.endswith("the job was about to end")
+    assert services.state.runs() == []
