@@ -97,6 +97,13 @@ def test_inconclusive_says_what_can_be_found_and_how_many_rounds_it_takes():
     assert "1 % takes about" in judgement.reasons[-1]
 
 
+def test_an_early_look_asks_for_more_evidence_than_a_last_one():
+    rounds = [0.060, 0.035, 0.052, 0.021, 0.044, 0.027]  # t = 6.3
+
+    assert judge_duel(rounds, most_rounds=6).verdict == "worse"
+    assert judge_duel(rounds, most_rounds=10).verdict == "inconclusive"
+
+
 def test_before_the_first_look_nothing_is_said():
     judgement = judge_duel([0.1] * (FIRST_LOOK - 1))
 
