@@ -97,6 +97,10 @@ LOWER: Final = (
     "soak_false_alarm_ratio.<model>",
     "first_day_false_alarm_ratio.<model>",
     "false_alarms_per_day.<model>",
+    "false_same_ratio.<method>.<model>",
+    "false_call_ratio.<model>",
+    "set_false_call_ratio.<model>",
+    "false_verdict_ratio",
     "scrape_cpu_seconds.<format>",
     "compression_cpu_seconds.<format>",
     "page_bytes.<format>",
@@ -148,6 +152,8 @@ HIGHER: Final = (
     "step_detection_ratio.<change>.<model>",
     "passive_detection_ratio.<leak>",
     "soak_detection_ratio.<leak>.<model>",
+    "step_detection_ratio.<change>.<model>",
+    "found_ratio",
 )
 """Judged: more is better."""
 
@@ -279,6 +285,20 @@ DESCRIBED: Final = (
     "detection_median_seconds.<leak>.<probe>.<model>",
     "step_detection_median_count.<change>.<model>",
     "soak_detection_median_windows.<leak>.<model>",
+    "false_alarm_highest_ratio.<method>.<model>",
+    "detection_lowest_ratio.<change>.<method>.<model>",
+    "judged_rounds_mean_count.<change>.<method>.<model>",
+    "step_detection_median_count.<change>.<model>",
+    "duels",
+    "verdicts.<verdict>",
+    "change_ratio_median",
+    "rounds_median",
+    "measured_seconds_median",
+    "measured_seconds_max",
+    "duel_seconds_median",
+    "foreign_cpu_ratio_median",
+    "true_change_ratio.<case>",
+    "cpu_change_ratio.<case>",
     "cycles_alarm_ratio.<target>",
     "protobuf_to_text_bytes_ratio",
     "native_buckets_mean_count",
@@ -346,6 +366,9 @@ _NOT_BY_SUFFIX: Final = {
         "daemon_fds",
         "fds",
         "threads",
+        "duels",
+        "verdicts",
+        "rounds_median",
     ),
     "count",
 )
@@ -391,8 +414,9 @@ def unit_of(path: str) -> str:
     for key in reversed(_keys(path)):
         if key in _NOT_BY_SUFFIX:
             return _NOT_BY_SUFFIX[key]
+        name = key.removesuffix("_median").removesuffix("_max")
         for unit, pattern in _BY_SUFFIX:
-            if re.fullmatch(pattern, key):
+            if re.fullmatch(pattern, name):
                 return unit
     return ""
 
