@@ -7,8 +7,11 @@ from agentmem_observe.bench.context import Bench
 from agentmem_observe.suite.self import (
     contenders,
     drift_cases,
+    duelling,
     exporting,
     hammering,
+    history_cases,
+    judging,
     leak_cases,
     omission,
     pacing,
@@ -176,6 +179,40 @@ def benchmark_drift_detection(
     return drift_cases.table(cells)
 
 
+def benchmark_judging_errors(
+    bench: Bench, judgements: int = 100, judging_seed: int = 77, **kwargs: Any
+) -> dict[str, Any]:
+    """How often comparisons and duels raise a false alarm, and how often they miss a change.
+
+    Simulated rounds of result sets of 36 metrics, on a dedicated host, a cloud and a shared
+    machine; the seeds' way of comparing as well.
+    """
+    bench.expect(judging.cell_count())
+    cells = []
+    for cell in judging.simulate(judgements, judging_seed):
+        cells.append(cell)
+        bench.phase(f"{cell.method} on {cell.model}")
+        bench.advance(1)
+    return judging.table(cells)
+
+
+def benchmark_history_errors(
+    bench: Bench, histories: int = 30, history_seed: int = 77, **kwargs: Any
+) -> dict[str, Any]:
+    """How often the judgement on a history cries wolf, and whether it sees a step within ten runs.
+
+    Simulated runs of one metric and of result sets of 36, on a dedicated host, a cloud and a
+    shared machine, judged after every run.
+    """
+    bench.expect(history_cases.cell_count())
+    cells = []
+    for kind, cell in history_cases.simulate(histories, history_seed):
+        cells.append((kind, cell))
+        bench.phase(f"{kind.replace('_', ' ')} on {cell.model}")
+        bench.advance(1)
+    return history_cases.table(cells)
+
+
 def benchmark_export_overhead(
     bench: Bench,
     operations: int = 2_000_000,
@@ -233,3 +270,17 @@ def benchmark_daemon_cost(
     Of its own process, without the worker that is under load.
     """
     return standing_by.daemon_cost(bench, standing_seconds)
+
+
+def benchmark_duelling(
+    bench: Bench,
+    duels: int = 5,
+    duel_rounds: int = 25,
+    duel_seconds: float = 10.0,
+    **kwargs: Any,
+) -> dict[str, Any]:
+    """Verdicts of real duels on this machine: between equals, and with slow-downs of 1.5 and 3 %.
+
+    How much slower a side is, is known from the work that it does.
+    """
+    return duelling.duelling(bench, duels, duel_rounds, duel_seconds)

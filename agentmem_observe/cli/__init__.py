@@ -21,7 +21,9 @@ from agentmem_observe.errors import AgentMemObserveError
 
 VERBS = {
     "backfill": "agentmem_observe.cli.backfill:backfill",
+    "compare": "agentmem_observe.cli.compare:compare",
     "daemon": "agentmem_observe.cli.daemon:daemon",
+    "duel": "agentmem_observe.cli.duel:duel",
     "list": "agentmem_observe.cli.list:list_benchmarks",
     "results": "agentmem_observe.cli.results:results",
     "run": "agentmem_observe.cli.run:run",
@@ -32,7 +34,9 @@ _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 SUMMARIES = {
     "backfill": "Turn result files into blocks of Prometheus.",
+    "compare": "Compare two directories of results, and say what got worse.",
     "daemon": "Soak memories and run benchmarks on schedule, for months.",
+    "duel": "Say whether one memory is slower than another, or its older self.",
     "list": "List the benchmarks, their parameters and defaults.",
     "results": "Look at result files.",
     "run": "Run benchmarks and save a result file for each.",
@@ -66,6 +70,7 @@ def cli() -> None:
       agentmem-observe daemon
       agentmem-observe list
       agentmem-observe results list
+      agentmem-observe compare --current-dir new --baseline-dir old
     """
 
 

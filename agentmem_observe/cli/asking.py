@@ -23,7 +23,7 @@ from agentmem_observe.targets.credentials import redact_within
 from agentmem_observe.units import format_seconds
 
 _PATIENCE_SECONDS = 10
-_TROUBLE = {"leak", "slower"}
+_TROUBLE = {"leak", "slower", "worse"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ def _troubles(status: dict[str, Any]) -> list[str]:
             troubles.append(f"{job['name']}: {job['problem']}")
         elif job["failures_in_a_row"]:
             troubles.append(_failing(job))
-        for kind in ("leak", "drift"):
+        for kind in ("leak", "drift", "regression"):
             if (found := job[kind]) and found["verdict"] in _TROUBLE:
                 troubles.append(_verdict(job, found))
     return troubles
@@ -179,7 +179,17 @@ def _print(status: dict[str, Any]) -> None:
         f"{status['process']['rss_bytes'] / 2**20:.0f} MiB"
     )
     table = Table(box=None, pad_edge=False)
-    for heading in ("job", "state", "last run", "ok", "failed", "validity", "leak", "next"):
+    for heading in (
+        "job",
+        "state",
+        "last run",
+        "ok",
+        "failed",
+        "validity",
+        "leak",
+        "history",
+        "next",
+    ):
         table.add_column(heading)
     for job in status["jobs"]:
         last, due = job["last_run"], job["next_due_at"]
@@ -191,6 +201,7 @@ def _print(status: dict[str, Any]) -> None:
             str(job["runs"]["failed"]),
             job["validity"]["verdict"] if job["validity"] else "-",
             job["leak"]["verdict"] if job["leak"] else "-",
+            job["regression"]["verdict"] if job["regression"] else "-",
             "-" if due is None else f"in {format_seconds(max(0.0, due - time.time()))}",
         )
     console = Console()

@@ -22,6 +22,9 @@ LeakVerdict: TypeAlias = Literal["none", "suspected", "leak", "unknown"]
 DriftVerdict: TypeAlias = Literal["none", "slower", "faster", "unknown"]
 
 
+RegressionVerdict: TypeAlias = Literal["better", "same", "worse", "inconclusive"]
+
+
 class Asked(Enum):
     """What became of the wish to run a job now."""
 
@@ -85,6 +88,42 @@ class DriftView(TypedDict):
     verdict: DriftVerdict
     ratio: float | None
     reasons: list[str]
+
+
+class RegressionView(TypedDict):
+    """How a benchmark's newest runs compare with those before, by what changed most.
+
+    ``figure`` is that one, as ``category.benchmark.path``; ``ratio`` says how many times worse it
+    is, below 1 if it is better; ``changed_at`` is when the first run after the change ended.
+    Without a change they are "" and None.
+    """
+
+    verdict: RegressionVerdict
+    ratio: float | None
+    changed_at: float | None
+    figure: str
+    reasons: list[str]
+
+
+class ChangeView(TypedDict):
+    """One change of a figure of a job's benchmarks.
+
+    ``at`` is when the first run after it ended. ``ratio`` is the figure from then on over what it
+    was, whichever way is better, with its 95 % interval; ``p`` how often chance alone does that.
+    Commits are "" where they are not known.
+    """
+
+    at: float
+    figure: str
+    direction: Literal["better", "worse"]
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+    p: float
+    runs_before: int
+    runs_after: int
+    commit_before: str
+    commit_after: str
 
 
 class LivePoint(TypedDict):
@@ -169,6 +208,7 @@ class JobView(TypedDict):
         validity: Of the last run, or of the soak's newest window; None before the first.
         leak: Of a soak; None for benchmarks.
         drift: Of a soak; None for benchmarks.
+        regression: Of benchmarks; None for a soak, and before there is a run to judge.
         live: Its newest points.
     """
 
@@ -190,6 +230,7 @@ class JobView(TypedDict):
     validity: ValidityView | None
     leak: LeakView | None
     drift: DriftView | None
+    regression: RegressionView | None
     live: LiveView
 
 
@@ -205,9 +246,13 @@ class WindowView(TypedDict):
 
 
 class JobDetail(JobView):
-    """One job with its newest 500 windows, oldest first."""
+    """One job with a soak's newest 500 windows, oldest first, or the newest 100 changes.
+
+    Changes are of all figures of its benchmarks, newest first.
+    """
 
     windows: list[WindowView]
+    changes: list[ChangeView]
 
 
 class SettingsView(TypedDict):

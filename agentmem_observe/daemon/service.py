@@ -124,7 +124,11 @@ class Daemon(Controls):
         if loop is None:
             return None
         windows = self._services.state.windows(name, limit=_WINDOWS_SHOWN)
-        return {**loop.view(), "windows": [window_view(row) for row in windows]}
+        return {
+            **loop.view(),
+            "windows": [window_view(row) for row in windows],
+            "changes": loop.changes(),
+        }
 
     def trend(self, name: str, seconds: int) -> TrendView | None:
         """Return what a job did in the last so many seconds, or None if there is none."""

@@ -262,8 +262,17 @@ DRIFT_RATIO = _metric(
 )  # fmt: skip
 REGRESSION = _metric(
     "regression", Kind.STATE, "1", (*RUN, "verdict"),
-    "How the last run compares with its baseline.",
+    "How the newest runs compare with those before, by the figure that changed most.",
     states=("better", "same", "worse", "inconclusive"),
+)  # fmt: skip
+REGRESSION_RATIO = _metric(
+    "regression_ratio", Kind.GAUGE, "1", RUN,
+    "How many times worse that figure is: 1.1 is 10 % worse, 0.9 better; absent without a change.",
+    better="lower",
+)  # fmt: skip
+REGRESSION_CHANGED = _metric(
+    "regression_change_timestamp_seconds", Kind.GAUGE, "s", RUN,
+    "When the first run after that change ended; absent without one; seconds since 1970.",
 )  # fmt: skip
 SCALING_SERIAL_SHARE = _metric(
     "scaling_serial_share_ratio", Kind.GAUGE, "1", RUN,

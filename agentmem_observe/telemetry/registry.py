@@ -195,13 +195,23 @@ class MetricRegistry:
             series.exemplars[bucket_of(exemplar.seconds)] = exemplar
 
     def drop(self, metric: Metric, labels: Mapping[str, str]) -> None:
-        """Drop a gauge, if there is one: its value is not known any more.
+        """Drop a gauge or a state, if there is one: its value is not known any more.
+
+        Args:
+            metric: A gauge or a state of the catalog.
+            labels: A value for each of its labels; of a state for all but the last.
 
         Raises:
-            ValueError: If the metric is no gauge, or a label is missing or strange.
+            ValueError: If the metric is neither, or a label is missing or strange.
         """
+        if metric.kind is Kind.STATE:
+            last = metric.labels[-1]
+            keys = [_key(metric, {**labels, last: each}, Kind.STATE) for each in metric.states]
+        else:
+            keys = [_key(metric, labels, Kind.GAUGE)]
         with self._lock:
-            self._series.get(metric.name, {}).pop(_key(metric, labels, Kind.GAUGE), None)
+            for key in keys:
+                self._series.get(metric.name, {}).pop(key, None)
 
     def forget(self, **about: str) -> None:
         """Drop all series with these labels among others: what they are about is no more."""

@@ -93,6 +93,21 @@ class SoakVerdicts:
     drift_ratio: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """What the past of a benchmark says of its newest runs.
+
+    Attributes:
+        verdict: A state of `catalog.REGRESSION`.
+        ratio: How many times worse the figure is that changed most; None without a change.
+        changed_at: When the first run after that change ended, in seconds since 1970.
+    """
+
+    verdict: str
+    ratio: float | None
+    changed_at: float | None
+
+
 def operation_labels(run: RunKey, key: SeriesKey) -> dict[str, str]:
     """Return the labels of the series of one kind of operation."""
     return run.labels(operation=key.operation, tier=key.tier, outcome=key.outcome)
@@ -158,6 +173,17 @@ class RunMetrics:
         self._set_or_drop(catalog.LEAK_BYTES, run, verdicts.leak_bytes_per_operation)
         self._set_state(catalog.DRIFT, run, verdicts.drift)
         self._set_or_drop(catalog.DRIFT_RATIO, run, verdicts.drift_ratio)
+
+    def judged(self, run: RunKey, regression: Regression) -> None:
+        """The newest runs were compared with those before."""
+        self._set_state(catalog.REGRESSION, run, regression.verdict)
+        self._set_or_drop(catalog.REGRESSION_RATIO, run, regression.ratio)
+        self._set_or_drop(catalog.REGRESSION_CHANGED, run, regression.changed_at)
+
+    def unjudged(self, run: RunKey) -> None:
+        """Nobody compares these runs any more."""
+        for metric in (catalog.REGRESSION, catalog.REGRESSION_RATIO, catalog.REGRESSION_CHANGED):
+            self.registry.drop(metric, run.labels())
 
     def ended(self, document: Mapping[str, Any]) -> None:
         """A run ended with this result, which is that of operations and samples already told."""

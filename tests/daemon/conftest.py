@@ -83,6 +83,13 @@ def benchmark(name: str = "nightly", **changes: Any) -> JobView:
         "validity": {"verdict": "valid", "reasons": []},
         "leak": None,
         "drift": None,
+        "regression": {
+            "verdict": "same",
+            "ratio": None,
+            "changed_at": None,
+            "figure": "",
+            "reasons": ["36 of 36 figures unchanged"],
+        },
         "live": {"every_seconds": 5.0, "points": []},
     }
     return JobView(**(view | changes))  # type: ignore[typeddict-item]  # **: mypy cannot follow
@@ -108,6 +115,7 @@ def soak(name: str = "checkout", **changes: Any) -> JobView:
             "slope_bytes_per_second": None,
         },
         "drift": {"verdict": "none", "ratio": 1.01, "reasons": []},
+        "regression": None,
         "live": {"every_seconds": 5.0, "points": [point(NOW - 5.0), point(NOW)]},
     }
     return benchmark(name, **(view | changes))
@@ -147,6 +155,7 @@ class ScriptedControls:
         self.kept = [run(id) for id in range(1, 5)]
         self.windows: list[dict[str, Any]] = []
         self.trends = {"checkout": [trend_point(NOW - 900.0), trend_point(NOW - 300.0)]}
+        self.changes: list[dict[str, Any]] = []
         self.answer = Asked.QUEUED
         self.problem = ""
         self.missing = ""
@@ -158,7 +167,7 @@ class ScriptedControls:
 
     def job(self, name: str) -> Any:
         named = [job for job in self.shown["jobs"] if job["name"] == name]
-        return {**named[0], "windows": self.windows} if named else None
+        return {**named[0], "windows": self.windows, "changes": self.changes} if named else None
 
     def trend(self, name: str, seconds: int) -> TrendView | None:
         self.asked.append((name, seconds))

@@ -41,14 +41,18 @@ def test_a_number_that_json_does_not_have_costs_itself_alone(ask, controls, make
     assert shown == bad | {"latency_p99_seconds": None, "rss_bytes": 2.5}
 
 
-def test_jobs_are_listed_and_each_has_a_page_with_its_windows(ask, controls):
+def test_jobs_are_listed_and_each_has_a_page_with_its_windows_and_changes(ask, controls):
+    controls.changes = [{"at": 1.0, "figure": "storage.read_latency.p50_seconds"}]
     controls.windows = [{"job": "checkout", "soak": "a", "number": 1}]
 
     listed = ask("/api/v1/jobs").json
     one = ask("/api/v1/jobs/checkout").json
 
     assert listed == {"jobs": controls.shown["jobs"]}
-    assert one == controls.shown["jobs"][0] | {"windows": controls.windows}
+    assert one == controls.shown["jobs"][0] | {
+        "windows": controls.windows,
+        "changes": controls.changes,
+    }
 
 
 def test_a_trend_is_of_a_day_unless_the_caller_says_otherwise(ask, controls, make):

@@ -61,6 +61,10 @@ def test_status_as_json_is_what_the_daemon_answers(daemon: Any, controls: Any) -
     [
         ({"leak": {"verdict": "leak", "reasons": ["it grows"]}}, "checkout: leak: it grows"),
         ({"drift": {"verdict": "slower", "reasons": ["p50 rose"]}}, "checkout: slower: p50 rose"),
+        (
+            {"regression": {"verdict": "worse", "reasons": ["p50: worse, +31%"]}},
+            "checkout: worse: p50: worse, +31%",
+        ),
         ({"problem": "redis is away"}, "checkout: redis is away"),
         ({"problem": "redis is away", "failures_in_a_row": 2}, "checkout: redis is away"),
         ({"failures_in_a_row": 3}, "checkout: failed 3 times in a row"),

@@ -381,6 +381,8 @@ def test_the_first_line_says_how_things_are(open_page, show, scene, headline):
         ({"leak": {"verdict": "unknown"}}, "All well", "good"),
         ({"drift": {"verdict": "slower", "ratio": 1.5}}, "checkout became 50 % slower", "warn"),
         ({"drift": {"verdict": "faster", "ratio": 0.5}}, "All well", "good"),
+        ({"regression": {"verdict": "worse", "ratio": 1.3}}, "checkout became 30 % worse", "warn"),
+        ({"regression": {"verdict": "better", "ratio": 0.5}}, "All well", "good"),
         ({"validity": {"verdict": "void"}}, "checkout cannot be trusted", "warn"),
         ({"validity": {"verdict": "degraded"}}, "All well", "good"),
     ],

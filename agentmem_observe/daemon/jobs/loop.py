@@ -17,7 +17,7 @@ from agentmem_observe.bench.observers import Observers, Publisher
 from agentmem_observe.bench.runner import BenchmarkRunner, Observer, RunOptions
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.config import BenchmarkConfig
-from agentmem_observe.daemon.controls import Asked, JobView, TrendView
+from agentmem_observe.daemon.controls import Asked, ChangeView, JobView, TrendView
 from agentmem_observe.daemon.jobs.backoff import Backoff
 from agentmem_observe.daemon.jobs.host import Host
 from agentmem_observe.daemon.jobs.standing import Standing
@@ -130,6 +130,10 @@ class JobLoop(ABC):
     @abstractmethod
     def trend(self, seconds: float) -> TrendView:
         """Return what it did in the last so many seconds."""
+
+    def changes(self) -> list[ChangeView]:
+        """Return the newest changes of what it measures, newest first; a soak knows none."""
+        return []
 
     @abstractmethod
     def _work(self) -> None:

@@ -1,15 +1,19 @@
 """Benchmark jobs: run when they are due, alone on the host, again if they failed."""
 
+import logging
 import random
 import threading
 import time
+import traceback
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from agentmem_observe.bench.discover import Benchmark, choose, standard_suite
 from agentmem_observe.bench.runner import RunOptions
-from agentmem_observe.daemon.controls import Asked, JobView, TrendView
+from agentmem_observe.daemon.controls import Asked, ChangeView, JobView, TrendView
+from agentmem_observe.daemon.jobs.confirming import Confirming
 from agentmem_observe.daemon.jobs.loop import LOOK_EVERY_SECONDS, JobLoop, Services
+from agentmem_observe.daemon.jobs.regressions import Regressions
 from agentmem_observe.daemon.jobs.trend import trend_of_runs
 from agentmem_observe.daemon.schedule import Every, Trigger
 from agentmem_observe.daemon.settings.values import BenchmarkJob
@@ -39,6 +43,10 @@ class ScheduledLoop(JobLoop):
             job.schedule,
             random=random.Random(),
             last_run_at=services.state.last_started(job.name),
+        )
+        confirming = Confirming(job, services.state, self._ending)
+        self._regressions = Regressions(
+            job.name, self.target, services.state, services.metrics, confirming.confirm
         )
         self._lock = threading.Lock()  # of these two: asked for, or at it
         self._asked = self._busy = False
@@ -75,6 +83,7 @@ class ScheduledLoop(JobLoop):
             else None,
             "leak": None,
             "drift": None,
+            "regression": self._regressions.view(),
             "live": self.timeline.view(since),
             **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
         }
@@ -83,7 +92,17 @@ class ScheduledLoop(JobLoop):
         """Return how its runs were."""
         return trend_of_runs(self.services.state, self.job.name, seconds)
 
+    def changes(self) -> list[ChangeView]:
+        """Return the newest changes of its benchmarks' figures, newest first."""
+        return self._regressions.changes()
+
+    def forget(self) -> None:
+        """Drop its metrics, verdicts too: they would call for ever."""
+        super().forget()
+        self._regressions.forget()
+
     def _work(self) -> None:
+        self._recall()
         while self._wait():
             try:
                 made_way = self._attempt()
@@ -124,6 +143,9 @@ class ScheduledLoop(JobLoop):
                 if not granted:
                     return False
                 rows = self._run(left, job.params, job.config, self._options())
+                for row in rows:
+                    if row.status == "ok" and row.validity != "void":
+                        self._judge(row.category, row.benchmark)
             failed = {(row.category, row.benchmark): row for row in rows if row.status == "failed"}
             left = [one for one in left if (one.category, one.name) in failed]
             if not left or attempt == job.retries or self._ending.is_set():
@@ -132,6 +154,40 @@ class ScheduledLoop(JobLoop):
             if self._trigger.wait_seconds() <= 0:
                 return True
         return False
+
+    def _recall(self) -> None:
+        """Judge what was run before the daemon was started."""
+        try:
+            chosen = choose(self.job.suites, self.job.category, self.job.benchmark)
+        except AgentMemObserveError:
+            return  # the next attempt tells of it
+        # A duel that was not fought before is fought now, and needs the host as a run does.
+        needed = self._host() if self.job.confirm_python else nullcontext(enter_result=True)
+        with needed:
+            for benchmark in chosen:
+                if self._ending.is_set():
+                    return
+                self._judge(benchmark.category, benchmark.name)
+
+    def _judge(self, category: str, benchmark: str) -> None:
+        """Compare the newest runs of a benchmark with those before.
+
+        Runs are worth more than verdicts: a defect of ours here costs none.
+        """
+        job = self.job.name
+        try:
+            news = self._regressions.judge(category, benchmark)
+        except Exception as error:
+            self.services.say(
+                "judging_broken",
+                f"{job}: {category}.{benchmark} was not judged: {type(error).__name__}; this is a "
+                f"defect of agentmem-observe:\n{traceback.format_exc()}",
+                level=logging.ERROR,
+                job=job,
+            )
+            return
+        if news:
+            self.services.say("regression", f"{job}: {news}", level=logging.WARNING, job=job)
 
     def _chosen(self) -> Sequence[Benchmark]:
         """Return what to run; nothing, and a failed run, if a suite is not what it was."""

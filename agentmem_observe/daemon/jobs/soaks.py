@@ -84,6 +84,7 @@ class SoakLoop(JobLoop):
             },
             "drift": drift
             and {"verdict": drift.verdict, "ratio": drift.ratio, "reasons": list(drift.reasons)},
+            "regression": None,
             "live": self.timeline.view(since),
             **self.standing.view(),  # type: ignore[typeddict-item]  # has the other names
         }

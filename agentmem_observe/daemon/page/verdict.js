@@ -92,6 +92,9 @@ function* ofJob(job) {
   if (job.drift?.verdict === "slower") {
     yield finding("warn", job.name, driftWords(job.drift), job.drift.reasons[0]);
   }
+  if (job.regression?.verdict === "worse") {
+    yield finding("warn", job.name, regressionWords(job.regression), job.regression.reasons[0]);
+  }
   // Of a job that fails, void numbers are no news.
   if (job.validity?.verdict === "void" && !failing) {
     yield finding("warn", job.name, "cannot be trusted", job.validity.reasons[0]);
@@ -108,4 +111,10 @@ export function leakFigures(leak) {
 export function driftWords(drift) {
   if (drift.ratio === null) return `became ${drift.verdict}`;
   return `became ${percent(Math.abs(drift.ratio - 1))} ${drift.verdict}`;
+}
+
+// How many times worse, as everybody reads it: 1.25 is 25 % worse, 0.8 is 20 % better.
+export function regressionWords(regression) {
+  if (regression.ratio === null) return `became ${regression.verdict}`;
+  return `became ${percent(Math.abs(regression.ratio - 1))} ${regression.verdict}`;
 }

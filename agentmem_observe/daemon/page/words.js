@@ -1,6 +1,6 @@
 // The daemon's words as people read them, and the icon that says the same without colour.
 
-import { driftWords, leakFigures } from "./verdict.js";
+import { driftWords, leakFigures, regressionWords } from "./verdict.js";
 
 export const STATES = { idle: "idle", waiting: "waiting", running: "running", backing_off: "backing off", finished: "finished" };
 
@@ -24,5 +24,11 @@ export const VERDICTS = {
     words: { none: "none", slower: "slower", faster: "faster", unknown: "too early" },
     icons: { none: "good", slower: "warn", faster: "good", unknown: "unknown" },
     figures: (drift) => (["slower", "faster"].includes(drift.verdict) ? driftWords(drift) : ""),
+  },
+  regression: {
+    title: "History",
+    words: { better: "better", same: "no change", worse: "worse", inconclusive: "cannot tell" },
+    icons: { better: "good", same: "good", worse: "warn", inconclusive: "unknown" },
+    figures: (found) => (["better", "worse"].includes(found.verdict) ? regressionWords(found) : ""),
   },
 };

@@ -21,6 +21,7 @@ from agentmem_observe.bench.discover import (
     discover,
     standard_suite,
 )
+from agentmem_observe.bench.duel.installation import find_python
 from agentmem_observe.config import BenchmarkConfig, check_params
 from agentmem_observe.daemon.schedule import Cron, Every, Once, Schedule
 from agentmem_observe.daemon.settings.references import fill_references, hide_references
@@ -247,10 +248,19 @@ class _Loading:
             timeout_seconds=table.timeout,
             beside_others=table.beside_others,
             retries=table.retries,
+            confirm_python=self._interpreter(f"{path}.confirm_python", table.confirm_python),
         )
         if not {"category", "benchmark", "suites"} & wrong:
             self._check_benchmarks(path, job)
         return job
+
+    def _interpreter(self, path: str, written: str | None) -> str | None:
+        if written is None:
+            return None
+        beside = self._directory / written
+        with self._refused(path):
+            return find_python(str(beside) if beside.exists() else written)
+        return None
 
     def _common(self, name: str, table: JobTable, keep_seconds: float) -> dict[str, Any]:
         retention = keep_seconds if table.retention is None else table.retention

@@ -262,6 +262,8 @@ class BenchmarkTable(JobTable):
         beside_others: Whether soaks and other benchmarks may go on meanwhile.
         retries: How often to try again after a failure; once it is due again that run comes
             in place of further tries.
+        confirm_python: An interpreter, or a virtual environment, with the last good version:
+            before the target is called slower, it must lose a duel against that.
     """
 
     foreign = "only soaks have this; remove it"
@@ -278,3 +280,4 @@ class BenchmarkTable(JobTable):
     timeout: FromSecond = _written("1h")
     beside_others: Flag = False
     retries: Retries = 2
+    confirm_python: Annotated[str | None, _NAME] = None

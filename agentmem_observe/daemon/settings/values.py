@@ -82,6 +82,8 @@ class BenchmarkJob:
         timeout_seconds: One that takes longer is ended, >= 1.
         beside_others: Whether soaks and other benchmarks may go on meanwhile.
         retries: How often to try again after a failure, from 0 to 100.
+        confirm_python: An interpreter with the last good version, for a duel before the target is
+            called slower; None for no duel.
     """
 
     name: str
@@ -100,6 +102,7 @@ class BenchmarkJob:
     timeout_seconds: float
     beside_others: bool
     retries: int
+    confirm_python: str | None = None
 
 
 Job: TypeAlias = SoakJob | BenchmarkJob

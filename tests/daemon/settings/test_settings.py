@@ -1,5 +1,6 @@
 """What the daemon is told: read whole, refused whole, and nothing of it secret in what is said."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -279,6 +280,23 @@ def test_empty_variables_of_ours_are_as_good_as_none(tmp_path):
     }
 
     assert loaded(tmp_path, "", environment) == loaded(tmp_path, "")
+
+
+def test_an_interpreter_is_found_beside_the_file_or_on_the_path(tmp_path, monkeypatch):
+    beside = tmp_path / "good" / "bin" / "python"
+    beside.parent.mkdir(parents=True)
+    beside.symlink_to(sys.executable)
+    monkeypatch.setenv("PATH", str(beside.parent))
+
+    for written in ("good", "python", str(beside)):
+        assert benchmark_job(tmp_path, f'confirm_python = "{written}"').confirm_python == str(
+            beside
+        )
+
+
+def test_an_interpreter_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"jobs\.\w+\.confirm_python: no interpreter 'bad'; "):
+        benchmark_job(tmp_path, 'confirm_python = "bad"')
 
 
 # Reading again
