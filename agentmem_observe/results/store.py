@@ -9,11 +9,11 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.files import RESULTS_DIRECTORY, create_file, read_json
-from agentmem_observe.results.compare import ComparisonTable, compare
+from agentmem_observe.results.extra import from_extra
 from agentmem_observe.results.schema import (
     FORMAT,
     TIMESTAMP_FORMAT,
@@ -21,6 +21,10 @@ from agentmem_observe.results.schema import (
     is_name,
     validate_result,
 )
+from agentmem_observe.results.table import ComparisonTable, tabulate
+
+if TYPE_CHECKING:
+    import pandas
 
 _FILE_NAME = re.compile(
     r"(?P<benchmark>.+)_(?P<timestamp>\d{8}_\d{6})(?:_(?P<number>\d+))?\.json", re.ASCII
@@ -153,8 +157,8 @@ class BenchmarkResults:
         """
         return self._load(self._find(Path(path))).to_dict()
 
-    def compare_results(self, paths: Iterable[str | Path]) -> ComparisonTable:
-        """Return all numbers of some results side by side.
+    def tabulate_results(self, paths: Iterable[str | Path]) -> ComparisonTable:
+        """Return all numbers of some results side by side, one row each.
 
         Args:
             paths: Files or names, as `load_result` takes them.
@@ -163,7 +167,23 @@ class BenchmarkResults:
             ResultFormatError: If one of them cannot be loaded.
         """
         files = [self._find(Path(path)) for path in paths]
-        return compare((str(file), self._load(file)) for file in files)
+        return tabulate((str(file), self._load(file)) for file in files)
+
+    def compare_results(self, paths: Iterable[str | Path]) -> "pandas.DataFrame":
+        """Return all numbers of some results side by side, as a data frame.
+
+        It has the rows and columns of `tabulate_results`, which needs no pandas.
+
+        Args:
+            paths: Files or names, as `load_result` takes them.
+
+        Raises:
+            ResultFormatError: If one of them cannot be loaded.
+            UsageError: If the extra ``report`` is not installed.
+        """
+        table = self.tabulate_results(paths)
+        frame: pandas.DataFrame = from_extra("agentmem_observe.results.frames:frame")(table)
+        return frame
 
     def _create(self, directory: Path, stem: str, text: str) -> str:
         try:
