@@ -54,6 +54,36 @@ def format_rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s" if per_second >= 100 else f"{_three_digits(per_second)}/s"
 
 
+def format_figure(value: float, unit: str) -> str:
+    """Format a number of a result by its unit.
+
+    Args:
+        value: The number; it may be below zero.
+        unit: One of `results.figures.Figure`; "" for a bare number.
+
+    Examples:
+        >>> [format_figure(0.0015, "seconds"), format_figure(-2.5, "milliseconds")]
+        ['1.50 ms', '-2.50 ms']
+        >>> [format_figure(1536, "bytes"), format_figure(61700.2, "per_second")]
+        ['1.50 KiB', '61,700/s']
+        >>> [format_figure(7, "count"), format_figure(0.98765, "ratio"), format_figure(3.2, "")]
+        ['7', '0.9877', '3.2']
+        >>> format_figure(12.34, "percent")
+        '12.3 %'
+    """
+    sign, size = ("-" if value < 0 else ""), abs(value)
+    match unit:
+        case "seconds" | "milliseconds" | "nanoseconds":
+            return sign + format_seconds(size * _IN_SECONDS[unit])
+        case "bytes" | "mebibytes":
+            return sign + format_bytes(size * (2**20 if unit == "mebibytes" else 1))
+        case "per_second":
+            return sign + format_rate(size)
+        case "percent":
+            return f"{value:,.3g} %"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
 def format_period(seconds: float) -> str:
     """Format the length of something that was chosen, not measured: to the millisecond.
 
@@ -116,11 +146,30 @@ def parse_bytes(text: str) -> int:
     return round(float(number) * unit)
 
 
+def format_change(ratio: float) -> str:
+    """Format a relative change.
+
+    Args:
+        ratio: New over old less 1: 0.1 is 10 % more.
+
+    Examples:
+        >>> [format_change(change) for change in (0.0123, -0.123, 0.1, 2.5, -1e-9)]
+        ['+1.23 %', '-12.3 %', '+10 %', '+250 %', '+0 %']
+    """
+    percent = 100 * ratio
+    decimals = 2 if abs(percent) < 9.995 else 1 if abs(percent) < 99.95 else 0
+    text = f"{percent:+,.{decimals}f}"
+    if not round(percent, decimals):
+        return "+0 %"  # and not -0
+    return f"{text.rstrip('0').rstrip('.') if decimals else text} %"
+
+
 def _three_digits(value: float) -> str:
     decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
     return f"{value:.{decimals}f}"
 
 
+_IN_SECONDS = {"seconds": 1.0, "milliseconds": 1e-3, "nanoseconds": 1e-9}
 _PERIODS = {"d": 86_400_000, "h": 3_600_000, "min": 60_000, "s": 1000, "ms": 1}
 _WRITTEN_MILLISECONDS = (
     365 * 86_400_000, 7 * 86_400_000, 86_400_000, 3_600_000, 60_000, 1000, 1

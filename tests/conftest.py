@@ -3,7 +3,7 @@
 import gc
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from agentmem_observe.bench.document import document
 from agentmem_observe.bench.messages import Finished, Message, MessageReader, Progress, Request
 from agentmem_observe.bench.supervisor import WorkerRun
 from agentmem_observe.measure.recorder import Aggregate
+from agentmem_observe.results.store import BenchmarkResults
 
 GOLDEN = Path(__file__).parent / "golden"
 SEED = 1
@@ -112,3 +113,53 @@ def _received(data: bytes) -> tuple[Aggregate, Finished]:
     MessageReader(receive).feed(data)
     (last,) = finished
     return aggregate, last
+
+
+NOISE = (1.0, 1.012, 0.991, 1.004, 0.985, 1.007, 0.996, 1.015, 0.989, 1.001)
+"""Of ten rounds: 1 %, as on a quiet machine."""
+
+ROUND_METADATA: Mapping[str, Any] = {
+    "status": "ok",
+    "execution_time": 1.5,
+    "params": {"size": 3},
+    "validity": {"verdict": "valid", "reasons": []},
+    "target": {"spec": "fake", "name": "fake", "version": "1"},
+    "host": {"hostname": "vm", "cores": 2, "cpu_model": "some CPU"},
+    "versions": {"numpy": "2.4.6"},
+    "vcs": {"commit": "0123456789abcdef", "branch": "main", "dirty": False},
+}
+
+
+@pytest.fixture
+def save_rounds() -> Callable[..., list[str]]:
+    """Return a function that saves rounds of ``mine.fine`` with known noise.
+
+    Each figure is multiplied by the noise of its round, unless it is a whole number. ``shift``
+    says where in the noise to begin, so that two sides have different values; what is named
+    besides replaces metadata.
+    """
+
+    def save(
+        store: BenchmarkResults,
+        figures: Mapping[str, float],
+        *,
+        count: int = 10,
+        benchmark: str = "fine",
+        shift: int = 0,
+        **metadata: Any,
+    ) -> list[str]:
+        paths = []
+        for number in range(count):
+            results = {
+                name: value
+                if isinstance(value, int)
+                else value * NOISE[(number + place + shift) % len(NOISE)]
+                for place, (name, value) in enumerate(figures.items())
+            }
+            rounds = {"number": number + 1, "total": count, "series": "0a1b2c3d"}
+            known = {**ROUND_METADATA, **({"rounds": rounds} if count > 1 else {}), **metadata}
+            time = f"20260101_{number // 60:02d}{number % 60:02d}{shift:02d}"
+            paths.append(store.save_result(benchmark, "mine", {"case": results}, known, time))
+        return paths
+
+    return save

@@ -16,6 +16,8 @@ from agentmem_observe.bench.runner import BenchmarkRunner, RunOptions
 from agentmem_observe.cli import cli, main
 from agentmem_observe.config import BenchmarkConfig, Section
 from agentmem_observe.model import TIERS
+from agentmem_observe.results.figures import figure_of
+from agentmem_observe.results.flatten import flatten
 from agentmem_observe.results.store import BenchmarkResults
 
 ROOT = Path(__file__).parents[1]
@@ -262,6 +264,11 @@ def test_every_key_of_a_result_is_explained(benchmark, results):
     }
 
     assert unexplained == set()
+
+
+@every_benchmark
+def test_every_number_of_a_result_is_in_the_catalog_of_figures(benchmark, results):
+    assert [path for path in flatten(results[benchmark.id]) if figure_of(path) is None] == []
 
 
 def keys(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

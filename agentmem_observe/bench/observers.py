@@ -5,7 +5,7 @@ from typing import Any
 
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Observed, Progress, Window
-from agentmem_observe.bench.runner import Observer
+from agentmem_observe.bench.runner import Observer, Round
 from agentmem_observe.bench.supervisor import Listener, Turn
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate
@@ -20,6 +20,11 @@ class Observers(Observer):
         """Tell these."""
         self._observers = observers
         self.takes_gauges = any(each.takes_gauges for each in observers)
+
+    def round_started(self, round: Round) -> None:
+        """Pass it on."""
+        for each in self._observers:
+            each.round_started(round)
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Pass it on."""

@@ -4,11 +4,12 @@ import logging
 import math
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentmem_observe.bench.discover import (
     Benchmark,
@@ -62,6 +63,28 @@ class RunOptions:
     work_dir: Path | None = None
 
 
+class Round(NamedTuple):
+    """One of several times that the same benchmarks are run.
+
+    Attributes:
+        number: Which, from 1.
+        total: How many there are to be.
+        series: What all rounds of one call have in common, and no others.
+    """
+
+    number: int
+    total: int
+    series: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Occasion:
+    """Beside how many a benchmark runs, itself included, and in which round if there are more."""
+
+    beside: int = 1
+    round: Round | None = None
+
+
 class Observer:
     """Is told how runs go; the command line's progress display is one. This one says nothing.
 
@@ -70,6 +93,9 @@ class Observer:
     """
 
     takes_gauges = False
+
+    def round_started(self, round: Round) -> None:
+        """Called before the first run of a round, where there is more than one round."""
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Called when a run starts, from its thread.
@@ -218,6 +244,7 @@ class BenchmarkRunner:
         params: Mapping[str, Any] | None = None,
         *,
         workers: int = 1,
+        rounds: int = 1,
     ) -> list[str]:
         """Run the given benchmarks in order and return the paths of their result files.
 
@@ -225,6 +252,8 @@ class BenchmarkRunner:
             benchmarks: What to run.
             params: Parameters that take precedence; each goes to the benchmarks that have it.
             workers: How many to run at a time, >= 1; more than one disturb each other.
+            rounds: How often to run them, >= 1: all once, then all again, so that what changes
+                with time is in every benchmark alike.
 
         Raises:
             UsageError: If no benchmark has a parameter of that name.
@@ -232,12 +261,36 @@ class BenchmarkRunner:
         """
         params = params or {}
         check_parameters(benchmarks, params)
-        if workers == 1 or len(benchmarks) <= 1:
-            paths: Iterable[str | None] = (self._run_one(one, params) for one in benchmarks)
+        if rounds == 1:
+            return self._run_all(benchmarks, params, workers, None)
+        series = uuid.uuid4().hex[:8]
+        paths = []
+        for number in range(1, rounds + 1):
+            if self._ending:
+                break
+            round = Round(number, rounds, series)
+            self._observer.round_started(round)
+            paths += self._run_all(benchmarks, params, workers, round)
+        return paths
+
+    @property
+    def _ending(self) -> bool:
+        return self.stopped or self._finishing.is_set()
+
+    def _run_all(
+        self,
+        benchmarks: Sequence[Benchmark],
+        params: Mapping[str, Any],
+        workers: int,
+        round: Round | None,
+    ) -> list[str]:
+        workers = max(1, min(workers, len(benchmarks)))
+        occasion = _Occasion(workers, round)
+        if workers == 1:
+            paths = (self._run_one(one, params, occasion) for one in benchmarks)
             return [path for path in paths if path is not None]
-        workers = min(workers, len(benchmarks))
         with ThreadPoolExecutor(workers) as pool:
-            futures = [pool.submit(self._run_one, one, params, workers) for one in benchmarks]
+            futures = [pool.submit(self._run_one, one, params, occasion) for one in benchmarks]
             try:
                 return [path for future in futures if (path := future.result()) is not None]
             except BaseException:
@@ -245,17 +298,21 @@ class BenchmarkRunner:
                 raise
 
     def _run_one(
-        self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int = 1
+        self, benchmark: Benchmark, overrides: Mapping[str, Any], occasion: _Occasion
     ) -> str | None:
         """Run one benchmark unless stopped; return the path of its result file."""
-        if self.stopped or self._finishing.is_set():
+        if self._ending:
             return None
         key = RunKey(redact(self.options.target), benchmark.category, benchmark.name)
         with self._tracing.run(key) as trace:
-            return self._run_traced(benchmark, overrides, beside, trace)
+            return self._run_traced(benchmark, overrides, occasion, trace)
 
     def _run_traced(
-        self, benchmark: Benchmark, overrides: Mapping[str, Any], beside: int, trace: RunTrace
+        self,
+        benchmark: Benchmark,
+        overrides: Mapping[str, Any],
+        occasion: _Occasion,
+        trace: RunTrace,
     ) -> str:
         listener = self._observer.started(benchmark)
         working_copy = recent_vcs()  # of what the worker imports, which may be edited meanwhile
@@ -269,7 +326,11 @@ class BenchmarkRunner:
                 listener=listener,
                 trace=trace,
             )
-        result = document(benchmark, request, run, beside=beside, working_copy=working_copy)
+        result = document(
+            benchmark, request, run, beside=occasion.beside, working_copy=working_copy
+        )
+        if occasion.round:
+            result["metadata"]["rounds"] = occasion.round._asdict()
         trace.ended(run.finished.status, reason_without_content(result["metadata"]))
         if Path(directory).exists():
             result["metadata"]["warnings"].append(

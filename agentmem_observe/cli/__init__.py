@@ -21,6 +21,7 @@ from agentmem_observe.errors import AgentMemObserveError
 
 VERBS = {
     "backfill": "agentmem_observe.cli.backfill:backfill",
+    "compare": "agentmem_observe.cli.compare:compare",
     "daemon": "agentmem_observe.cli.daemon:daemon",
     "list": "agentmem_observe.cli.list:list_benchmarks",
     "results": "agentmem_observe.cli.results:results",
@@ -32,6 +33,7 @@ _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 SUMMARIES = {
     "backfill": "Turn result files into blocks of Prometheus.",
+    "compare": "Compare two directories of results, and say what got worse.",
     "daemon": "Soak memories and run benchmarks on schedule, for months.",
     "list": "List the benchmarks, their parameters and defaults.",
     "results": "Look at result files.",
@@ -66,6 +68,7 @@ def cli() -> None:
       agentmem-observe daemon
       agentmem-observe list
       agentmem-observe results list
+      agentmem-observe compare --current-dir new --baseline-dir old
     """
 
 

@@ -7,10 +7,12 @@ from typing import Any, Final
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.document import reason_without_content
 from agentmem_observe.bench.messages import Progress
+from agentmem_observe.bench.runner import Round
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.cli.logs import Log
-from agentmem_observe.cli.progress import Counting, Pace, outcome_lines
+from agentmem_observe.cli.progress import Counting, Pace, outcome_lines, round_line
 
+ROUND_STARTED: Final = "round_started"
 STARTED: Final = "benchmark_started"
 PROGRESSED: Final = "benchmark_progressed"
 ENDED: Final = "benchmark_ended"
@@ -25,10 +27,20 @@ class Events(Counting):
 
         Args:
             log: Which.
-            total: How many benchmarks will run.
+            total: How many runs there will be.
         """
         super().__init__(total)
         self._log = log
+
+    def round_started(self, round: Round) -> None:
+        """Say so."""
+        self._log.say(
+            ROUND_STARTED,
+            round_line(round),
+            number=round.number,
+            total=round.total,
+            series=round.series,
+        )
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Say so."""

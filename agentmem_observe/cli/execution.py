@@ -48,6 +48,7 @@ def execute(
     output_dir: str | None,
     parallel: bool,
     workers: int | None,
+    rounds: int,
     seed: int,
     timeout: float,
     exports: tuple[Export, ...],
@@ -88,7 +89,7 @@ def execute(
         exporting("run", destinations) as exports_of_runs,
     ):
         store.prepare()
-        with _display(len(chosen), warnings=as_json) as display:
+        with _display(len(chosen) * rounds, warnings=as_json) as display:
             runner = BenchmarkRunner(
                 config,
                 store,
@@ -97,17 +98,19 @@ def execute(
                 tracing=exports_of_runs.tracing,
             )
             signals.runner = runner
-            paths = runner.run(chosen, overrides, workers=workers or (2 if parallel else 1))
+            at_a_time = workers or (2 if parallel else 1)
+            paths = runner.run(chosen, overrides, workers=at_a_time, rounds=rounds)
         stopped = runner.stopped
         results = [store.load_result(path) for path in paths]
         _print(results, as_json=as_json)
         if stopped:
-            kept = f"Interrupted. Kept {len(paths)} of {len(chosen)} results:"
+            total = len(chosen) * rounds
+            kept = f"Interrupted. Kept {len(paths)} of {total} results:"
             log_of().say(
                 "command_interrupted",
                 "\n  ".join([kept, *paths]),
                 level=logging.WARNING,
-                total=len(chosen),
+                total=total,
                 kept=len(paths),
             )
     failed = [result for result in results if result["metadata"]["status"] == "failed"]
@@ -164,8 +167,17 @@ def _print(results: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(results, indent=2))
         return
-    for result in results:
+    if not any("rounds" in result["metadata"] for result in results):
+        for result in results:
+            render_result(result)
+        return
+    for result in {(each["category"], each["benchmark"]): each for each in results}.values():
         render_result(result)
+    log_of().say(
+        "last_round_shown",
+        "These are the figures of the last round alone. What all of them say: "
+        "agentmem-observe compare",
+    )
 
 
 class StopSignals:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from agentmem_observe.bench.discover import Benchmark
 from agentmem_observe.bench.messages import Progress
-from agentmem_observe.bench.runner import Observer
+from agentmem_observe.bench.runner import Observer, Round
 from agentmem_observe.bench.supervisor import Listener
 from agentmem_observe.units import format_seconds
 
@@ -31,7 +31,7 @@ def progress_display(total: int, *, warnings: bool) -> Iterator[Observer]:
     """Yield an observer that shows progress on standard error.
 
     Args:
-        total: How many benchmarks will run.
+        total: How many runs there will be.
         warnings: Whether to show the warnings of each result too; not needed where the results
             themselves will be shown.
     """
@@ -104,6 +104,16 @@ def outcome_lines(
     return lines
 
 
+def round_line(round: Round) -> str:
+    """Return what there is to say when a round begins.
+
+    Examples:
+        >>> round_line(Round(2, 5, "1f0c9a77"))
+        'round 2 of 5'
+    """
+    return f"round {round.number} of {round.total}"
+
+
 class Counting(Observer):
     """Knows how many runs have ended; they end in threads of their own."""
 
@@ -111,7 +121,7 @@ class Counting(Observer):
         """Begin with none.
 
         Args:
-            total: How many benchmarks will run.
+            total: How many runs there will be.
         """
         self.total = total
         self._ended = 0
@@ -206,6 +216,10 @@ class Bars(_Telling):
         self._display = display
         self._tasks: dict[str, TaskID] = {}
 
+    def round_started(self, round: Round) -> None:
+        """Say so above the bars."""
+        self._display.console.print(round_line(round), style="bold")
+
     def started(self, benchmark: Benchmark) -> Listener:
         """Add a bar."""
         task = self._display.add_task(benchmark.id, total=None, phase="")
@@ -234,6 +248,10 @@ class _Bar(Listener):
 
 class Lines(_Telling):
     """A line now and then, for logs and pipes."""
+
+    def round_started(self, round: Round) -> None:
+        """Say so."""
+        _say(round_line(round))
 
     def started(self, benchmark: Benchmark) -> Listener:
         """Say so."""

@@ -1,20 +1,23 @@
 """What ``agentmem-observe results`` does, once its options are read."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
+from agentmem_observe.cli.columns import aligned
 from agentmem_observe.cli.render import render_result
 from agentmem_observe.cli.result_directory import results_in
 from agentmem_observe.errors import ResultFormatError
+from agentmem_observe.results.heads import read_head
 from agentmem_observe.results.store import BenchmarkResults
 from agentmem_observe.units import format_seconds
 
 _OPTION = "--results-dir"
+_HEADINGS = ("result", "status", "validity", "took")
 
 
 def print_list(
@@ -26,7 +29,7 @@ def print_list(
         UsageError: If there is no such directory.
     """
     store = results_in(results_dir, _OPTION)
-    rows = [_row(store, path) for path in store.list_results(category, benchmark)]
+    rows = [_row(path) for path in store.list_results(category, benchmark)]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -36,18 +39,8 @@ def print_list(
             f"No results{wanted} in {results_dir}; make some with: agentmem-observe run", err=True
         )
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("result", "status", "validity", "took"):
-        table.add_column(heading, no_wrap=heading != "result", overflow="fold")
-    for row in rows:
-        took = row["execution_time"]
-        table.add_row(
-            str(Path(row["path"]).relative_to(results_dir).with_suffix("")),
-            row["status"] or "-",
-            row["validity"] or "-",
-            "-" if took is None else format_seconds(took),
-        )
-    Console().print(table, highlight=False, markup=False)
+    cells = [_HEADINGS, *map(_cells, rows)]
+    click.echo("\n".join(aligned(cells)))
     for row in rows:
         if row["error"]:
             click.echo(f"damaged: {row['error']}", err=True)
@@ -69,22 +62,31 @@ def print_result(*, result: str, results_dir: str, as_json: bool) -> None:
         render_result(document)
 
 
-def _row(store: BenchmarkResults, path: str) -> dict[str, Any]:
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    took = row["execution_time"]
+    return (
+        "/".join(row["path"].removesuffix(".json").rsplit(os.sep, 2)[-2:]),
+        row["status"] or "-",
+        row["validity"] or "-",
+        "-" if took is None else format_seconds(took),
+    )
+
+
+def _row(path: str) -> dict[str, Any]:
     """Describe one file; a damaged one is listed too, with what is wrong with it."""
     row: dict[str, Any] = dict.fromkeys(
         ("timestamp", "category", "benchmark", "status", "validity", "execution_time", "error")
     )
     row["path"] = path
     try:
-        document = store.load_result(path)
+        head = read_head(path)
     except ResultFormatError as error:
         return row | {"status": "damaged", "error": str(error)}
-    metadata = document["metadata"]
     return row | {
-        "timestamp": document["timestamp"],
-        "category": document["category"],
-        "benchmark": document["benchmark"],
-        "status": metadata.get("status"),
-        "validity": metadata.get("validity", {}).get("verdict"),
-        "execution_time": metadata.get("execution_time"),
+        "timestamp": head.timestamp,
+        "category": head.category,
+        "benchmark": head.benchmark,
+        "status": head.status,
+        "validity": head.verdict,
+        "execution_time": head.execution_time,
     }

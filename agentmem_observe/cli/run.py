@@ -61,6 +61,14 @@ from agentmem_observe.cli.options import log_format, otlp_file
     help="Run N at a time, with --parallel or without.",
 )
 @click.option(
+    "--rounds",
+    default=1,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(min=1, max=1000),
+    help="Run all N times over, for compare: rounds are what its evidence is made of.",
+)
+@click.option(
     "--seed",
     default=1,
     show_default=True,
@@ -108,6 +116,7 @@ def run(**options: Any) -> int:
     Examples:
       agentmem-observe run --category storage
       agentmem-observe run --benchmark write_throughput --export json
+      agentmem-observe run --category storage --rounds 10 --output-dir baseline
       agentmem-observe run --category storage --params batch_sizes=[100,1000]
       agentmem-observe run --suite my_benchmarks --target my_package.memory:make
       agentmem-observe run --category storage --web.listen-address 127.0.0.1:9464

@@ -6,7 +6,7 @@ import reprlib
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ _METADATA_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "vcs": ((dict,), "an object"),
 }
 """What our own readers rely on; any of them may be missing or null."""
+
+_AS_THEY_ARE = frozenset((int, str, bool, type(None)))
+"""Types of what needs no copy and no place to be named by; most of a file is of these."""
 
 _DEEPEST = 64
 _MOST_UNDEFINED = 10
@@ -180,7 +183,9 @@ class _Copier:
                 return self._object(value, path, depth + 1)
             case list() | tuple():
                 return [
-                    self.copy(item, f"{path}[{index}]", depth + 1)
+                    item
+                    if type(item) in _AS_THEY_ARE
+                    else self.copy(item, f"{path}[{index}]", depth + 1)
                     for index, item in enumerate(value)
                 ]
             case np.ndarray():
@@ -196,10 +201,12 @@ class _Copier:
     def _object(self, value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
         for key, item in value.items():
-            text = _key(key, path)
+            text = key if type(key) is str else _key(key, path)
             if text in copied:
                 raise ResultFormatError(f"{path}: two keys would be written as {text!r}")
-            copied[text] = self.copy(item, f"{path}.{text}", depth)
+            copied[text] = (
+                item if type(item) in _AS_THEY_ARE else self.copy(item, f"{path}.{text}", depth)
+            )
         return copied
 
 
@@ -260,15 +267,27 @@ def _expected(key: str, value: object) -> str:
     return "" if isinstance(value, Mapping) else "an object"
 
 
+def is_stamped(category: object, benchmark: object, timestamp: object) -> bool:
+    """Return whether a result's names and time are as they must be.
+
+    Args:
+        category: Of the benchmark.
+        benchmark: Its name.
+        timestamp: Local time of the run's end.
+    """
+    return is_name(category) and is_name(benchmark) and _is_timestamp(timestamp)
+
+
 def _is_timestamp(value: object) -> bool:
-    # Parsing alone takes a month of one digit too, and names are to sort by time.
+    # Not by strptime: it takes a month of one digit too, where names are to sort by time, and for
+    # a list of thousands of files it takes longer than reading them.
     if not isinstance(value, str) or not _TIMESTAMP.fullmatch(value):
         return False
     try:
-        time.strptime(value, TIMESTAMP_FORMAT)
+        date(int(value[:4]), int(value[4:6]), int(value[6:8]))
     except ValueError:
         return False
-    return True
+    return value[9:11] < "24" and value[11:13] < "60" and value[13:] < "62"  # leap seconds
 
 
 def _metadata_problems(metadata: Mapping[str, Any]) -> Iterator[str]:

@@ -144,6 +144,18 @@ class BenchmarkResults:
                 found.append((*age, path.parent.name, match["benchmark"], str(path)))
         return [path for *_, path in sorted(found)]
 
+    def unlisted(self) -> list[str]:
+        """Return the JSON files that `list_results` does not take for results, by name.
+
+        Those directly in the directory are among them: a result is in its category's.
+
+        Raises:
+            ResultFormatError: If the directory exists and cannot be read.
+        """
+        own = [path for path in self._files() if not _FILE_NAME.fullmatch(path.name)]
+        above = self.results_dir.glob("*.json")
+        return sorted(str(path) for path in (*own, *above) if _is_json(path))
+
     def load_result(self, path: str | Path) -> dict[str, Any]:
         """Return a result as it stands in its file.
 
@@ -237,6 +249,10 @@ class BenchmarkResults:
 
     def _load(self, path: Path) -> Result:
         return validate_result(read_json(path, ResultFormatError), str(path))
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix == ".json" and not path.name.startswith(".") and path.is_file()
 
 
 def paths_of(directory: Path, stem: str) -> Iterator[Path]:

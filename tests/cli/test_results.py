@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from agentmem_observe.files import read_json
+
 
 def test_list_names_each_result_as_show_takes_it(command, store):
     listed = command("results", "list", "--results-dir", store.results_dir)
@@ -206,3 +208,17 @@ def test_list_shows_what_the_configuration_would_pass(command):
     by_name = {benchmark["benchmark"]: benchmark["parameters"] for benchmark in listed}
     assert by_name["write_throughput"]["tiers"] == ["stm", "im", "ltm"]
     assert by_name["memory_efficiency"]["record_count"] == 10_000
+
+
+def test_a_list_builds_only_the_files_that_something_is_wrong_with(command, store, monkeypatch):
+    built = []
+
+    def read_whole(path, error):
+        built.append(path.name)
+        return read_json(path, error)
+
+    monkeypatch.setattr("agentmem_observe.results.heads.read_json", read_whole)
+
+    command("results", "list", "--results-dir", store.results_dir)
+
+    assert built == ["torn_20260103_000000.json"]

@@ -1,6 +1,7 @@
 """`run`: what is printed where, what is saved, and the exit code."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -59,7 +60,7 @@ def test_a_number_of_workers_needs_no_other_option(
 ):
     asked = []
 
-    def run(self, benchmarks, params=None, *, workers=1):
+    def run(self, benchmarks, params=None, *, workers=1, rounds=1):
         asked.append(workers)
         return []
 
@@ -177,3 +178,48 @@ def test_an_error_that_is_not_the_users_keeps_its_traceback(command, suite, monk
 
     with pytest.raises(ZeroDivisionError):
         command("run", "--suite", suite, "--output-dir", tmp_path)
+
+
+def test_rounds_are_counted_and_the_figures_shown_are_of_the_last(command, suite, tmp_path):
+    ran = command("run", "--suite", suite, "--benchmark", "fine", "--output-dir", tmp_path,
+                  "--rounds", 2)  # fmt: skip
+
+    assert ran.code == 0
+    assert re.findall(r"round \d of \d|\[\d/\d\]", ran.err) == [
+        "round 1 of 2", "[1/2]", "round 2 of 2", "[2/2]"
+    ]  # fmt: skip
+    assert ran.out.count("mine.fine") == 1
+    assert "These are the figures of the last round alone." in ran.err
+    assert len(BenchmarkResults(tmp_path).list_results()) == 2
+
+
+def test_export_json_prints_the_results_of_all_rounds(command, suite, tmp_path):
+    ran = command("run", "--suite", suite, "--benchmark", "fine", "--output-dir", tmp_path,
+                  "--rounds", 2, "--export", "json")  # fmt: skip
+
+    numbers = [result["metadata"]["rounds"]["number"] for result in json.loads(ran.out)]
+    assert numbers == [1, 2]
+
+
+def test_rounds_are_events_in_a_log(command, suite, tmp_path):
+    ran = command("run", "--suite", suite, "--benchmark", "fine", "--output-dir", tmp_path,
+                  "--rounds", 2, "--log-format", "json")  # fmt: skip
+
+    lines = [json.loads(line) for line in ran.err.splitlines()]
+    rounds = [line for line in lines if line["event"] == "round_started"]
+    ended = [line for line in lines if line["event"] == "benchmark_ended"]
+    assert [(line["number"], line["total"], line["message"]) for line in rounds] == [
+        (1, 2, "round 1 of 2"),
+        (2, 2, "round 2 of 2"),
+    ]
+    assert len({line["series"] for line in rounds}) == 1
+    assert [(line["number"], line["total"]) for line in ended] == [(1, 2), (2, 2)]
+
+
+@pytest.mark.parametrize("rounds", ["0", "1001", "ten"])
+def test_a_number_of_rounds_that_cannot_be_is_refused(rounds, command):
+    ran = command("run", "--rounds", rounds)
+
+    assert ran.code == 1
+    assert "--rounds: " in ran.err
+    assert "is not a whole number >= 1 and <= 1000" in ran.err
