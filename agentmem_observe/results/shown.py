@@ -1,10 +1,12 @@
 """A result's figures as people read them: which belong into one table, and their units."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from agentmem_observe.units import format_bytes, format_rate, format_seconds
+from agentmem_observe.results.figures import unit_of
+from agentmem_observe.results.flatten import path_of
+from agentmem_observe.units import format_figure
 
 Row = tuple[tuple[str, ...], dict[str, Any]]
 """The keys that lead to some figures, and those figures by name."""
@@ -12,6 +14,7 @@ Row = tuple[tuple[str, ...], dict[str, Any]]
 _NOT_ROWS = ("outcomes", "verification")
 """Levels that only matter when something is wrong, and then the warnings say so."""
 
+_LARGEST = 1e300
 _PREFERRED = (
     "throughput_ops_per_second",
     "offered_ops_per_second",
@@ -25,34 +28,11 @@ _PREFERRED = (
 """First, in this order."""
 
 
-def _plain(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
-
-
-_FORMATS: tuple[tuple[str, Callable[[float], str]], ...] = (
-    ("_ratio", _plain),
-    ("_than", _plain),
-    ("_per_mb", lambda value: f"{_plain(value)} per MiB"),
-    ("_per_cpu_percent", lambda value: f"{_plain(value)} per %"),
-    ("_per_second", format_rate),
-    ("bytes_per_record", format_bytes),
-    ("bytes_per_vector", format_bytes),
-    ("_seconds", format_seconds),
-    ("_duration", format_seconds),
-    ("_bytes", format_bytes),
-    ("_percent", lambda value: f"{_plain(value)} %"),
-    ("_ms", lambda value: format_seconds(value * 1e-3)),
-    ("_ns", lambda value: format_seconds(value * 1e-9)),
-    ("_mb", lambda value: format_bytes(value * 2**20)),
-)
-"""By what a key ends in; the first that fits."""
-
-
 def show(value: float, path: Sequence[str]) -> str:
-    """Return a figure with the unit that its key ends in, or else the keys above it.
+    """Return a figure with the unit that its key has, or else the keys above it.
 
     Args:
-        value: The figure; a negative one is shown with its sign, what is not finite as it prints.
+        value: The figure; a negative one is shown with its sign.
         path: The keys that lead to it, its own last.
 
     Examples:
@@ -61,13 +41,9 @@ def show(value: float, path: Sequence[str]) -> str:
         >>> show(-2048, ["growth_bytes"]), show(0.25, ["kept_ratio"]), show(7, ["agents"])
         ('-2.00 KiB', '0.25', '7')
     """
-    if not math.isfinite(value):
-        return str(value)
-    for key in reversed(path):
-        for suffix, formatted in _FORMATS:
-            if key.endswith(suffix):
-                return f"-{formatted(-value)}" if value < 0 else formatted(value)
-    return _plain(value)
+    if not -_LARGEST < value < _LARGEST:
+        return f"{Decimal(value):.4g}"  # an integer of a file may be larger than any float
+    return format_figure(value, unit_of(path_of(path)))
 
 
 def heading(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What needs the extra ``report`` is loaded by name, with an error that says how to get it."""
+"""Imports what reading results need not wait for: pages, and what the extra ``report`` brings."""
 
 import importlib
 from typing import Any
@@ -6,20 +6,24 @@ from typing import Any
 from agentmem_observe.errors import UsageError
 
 EXTRA = "report"
-"""Brings pandas and matplotlib."""
+"""Of our distribution; brings `PACKAGES`."""
+
+PACKAGES = ("matplotlib", "pandas")
 
 
-def from_extra(name: str) -> Any:
-    """Return what ``module:attribute`` names, a module of ours that imports the extra.
+def load(name: str) -> Any:
+    """Return what ``module:attribute`` names, and import the module for it.
 
     Raises:
-        UsageError: If a package of the extra is missing.
+        UsageError: If it needs a package of the extra, which is not there.
     """
     module, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:
+            raise
         raise UsageError(
             f"this needs the package {package!r}: pip install 'agentmem-observe[{EXTRA}]'"
         ) from error
