@@ -12,16 +12,26 @@ from agentmem_observe.results.store import BenchmarkResults
 _RESULTS_DIR = "--results-dir"
 
 
-def write_report(*, category: str | None, output: str, force: bool, results_dir: str) -> None:
-    """Write the page of a directory of results.
+def write_report(
+    *,
+    category: str | None,
+    baseline_dir: str | None,
+    results_dir: str,
+    output: str,
+    force: bool,
+) -> None:
+    """Write the page of a directory of results, whatever it says.
 
     Raises:
         UsageError: If there is no such directory, or the page is there already.
         ResultFormatError: If it cannot be written.
     """
     store = results_in(results_dir, _RESULTS_DIR)
+    baseline = None
+    if baseline_dir is not None:
+        baseline = results_in(baseline_dir, "--baseline-dir").results_dir
     _refuse_early(output, force)
-    _write(Path(output), store.render_report(category).encode(), force)
+    _write(Path(output), store.render_report(category, baseline).encode(), force)
 
 
 def write_plot(

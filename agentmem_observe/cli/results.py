@@ -43,6 +43,7 @@ def show(**options: Any) -> None:
 
 @results.command()
 @click.option("--category", help="Only this category.")
+@click.option("--baseline-dir", metavar="DIR", help="Results to compare them with.")
 @click.option("--output", default="report.html", show_default=True, metavar="FILE", help="Page.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @_RESULTS_DIR

@@ -198,25 +198,33 @@ class BenchmarkResults:
         frame: pandas.DataFrame = load("agentmem_observe.results.frames:frame")(table)
         return frame
 
-    def render_report(self, category: str | None = None) -> str:
+    def render_report(
+        self, category: str | None = None, baseline_dir: str | Path | None = None
+    ) -> str:
         """Return one HTML page about the results: verdicts first, then charts and tables.
 
         The page needs no network and no other file. Files that cannot be read are listed in it.
 
         Args:
             category: Only results of this category; None for all.
+            baseline_dir: Directory of results that these are compared with; None for none.
 
         Raises:
-            ResultFormatError: If the directory exists and cannot be read.
+            ResultFormatError: If a directory exists and cannot be read.
         """
-        text: str = load("agentmem_observe.results.report.rendering:render")(self, category)
+        render = load("agentmem_observe.results.report.rendering:render")
+        baseline = None if baseline_dir is None else BenchmarkResults(baseline_dir)
+        text: str = render(self, category, baseline)
         return text
 
-    def generate_report(self, category: str | None = None) -> str:
+    def generate_report(
+        self, category: str | None = None, baseline_dir: str | Path | None = None
+    ) -> str:
         """Write one HTML page about the results into their directory; like `render_report`.
 
         Args:
             category: Only results of this category; None for all.
+            baseline_dir: Directory of results that these are compared with; None for none.
 
         Returns:
             Path of the page, ``report_<timestamp>.html``; with a category
@@ -225,7 +233,7 @@ class BenchmarkResults:
         Raises:
             ResultFormatError: If the directory cannot be read or written.
         """
-        text = self.render_report(category)
+        text = self.render_report(category, baseline_dir)
         names = ["report", *([category] if category else []), time.strftime(TIMESTAMP_FORMAT)]
         return _create_next(paths_of(self.results_dir, "_".join(names), ".html"), text)
 

@@ -177,3 +177,25 @@ def test_a_plot_without_the_extra_says_how_to_get_it(sizes, command, monkeypatch
 
     assert ran.code == 1
     assert "pip install 'agentmem-observe[report]'" in ran.err
+
+
+def test_a_report_against_a_baseline_says_what_got_worse_and_exits_with_0(
+    store, command, tmp_path
+):
+    for directory, value in (("base", 1000.0), ("now", 100.0)):
+        figures = {"throughput_ops_per_second": value}
+        BenchmarkResults(tmp_path / directory).save_result("sized", "mine", figures)
+
+    ran = command("results", "report", "--results-dir", "now", "--baseline-dir", "base")
+
+    assert (ran.code, ran.err) == (0, "")
+    assert "regression by size alone" in (tmp_path / "report.html").read_text()
+
+
+def test_a_baseline_that_is_not_there_is_an_error(store, command):
+    options = ("--results-dir", store.results_dir, "--baseline-dir", "nowhere")
+
+    ran = command("results", "report", *options)
+
+    assert ran.code == 1
+    assert "--baseline-dir 'nowhere': there is no such directory" in ran.err

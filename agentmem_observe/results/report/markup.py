@@ -36,6 +36,17 @@ def el(tag: str, *children: Child, **attributes: str | float | None) -> Element:
     return element
 
 
+def breakable(path: str) -> list[Child]:
+    """Return a path that a line may end in, after each of its dots.
+
+    Examples:
+        >>> markup(el("td", breakable("batch_10.p99_seconds")))
+        '<td>batch_10.<wbr>p99_seconds</td>'
+    """
+    first, *others = path.split(".")
+    return [first, *((".", el("wbr"), other) for other in others)]
+
+
 def plain(text: str) -> str:
     """Return text with a replacement for every character that a page cannot have."""
     return _DIRECTIONS.sub("\ufffd", _NOT_TEXT.sub("\ufffd", text))

@@ -8,6 +8,8 @@ from importlib import resources as package
 from typing import Any
 
 from agentmem_observe import __version__
+from agentmem_observe.results.comparison import Comparison
+from agentmem_observe.results.report.changes import changes
 from agentmem_observe.results.report.gathered import Gathered, Run, mapping, number, text
 from agentmem_observe.results.report.latency import latency, over_time
 from agentmem_observe.results.report.listing import listing
@@ -52,16 +54,18 @@ class Heading:
     made_at: datetime
 
 
-def page(gathered: Gathered, heading: Heading) -> str:
+def page(gathered: Gathered, heading: Heading, comparison: Comparison | None = None) -> str:
     """Return the whole page as HTML that needs nothing else: no network, no script.
 
     Args:
         gathered: What it is about.
         heading: What it is called.
+        comparison: With a baseline, if there is one.
     """
     title = f"Memory performance, {heading.category}" if heading.category else "Memory performance"
-    first = summary(gathered, findings(gathered))
-    sections, left_out = _bounded([make(gathered) for make in _SECTIONS])
+    first = summary(gathered, comparison, findings(gathered, comparison))
+    compared = [changes(comparison)] if comparison else []
+    sections, left_out = _bounded([*compared, *(make(gathered) for make in _SECTIONS)])
     body = el(
         "body",
         el("header", el("h1", title), _facts(gathered, heading), class_="top"),

@@ -1,9 +1,12 @@
 """What is to be known before any number: is something wrong, and can the numbers be trusted."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from agentmem_observe.results.comparison import Change, Comparison
+from agentmem_observe.results.report.changes import told
 from agentmem_observe.results.report.gathered import Gathered, Run, mapping, number, text
 from agentmem_observe.results.report.markup import Child, Element, el
 from agentmem_observe.results.report.parts import (
@@ -22,8 +25,8 @@ _RANKS = {"bad": 0, "warn": 1}
 _MILDEST = "degraded measurement"
 _MOST_FINDINGS = 60
 """Of one kind."""
-_MOST_NAMES = 5
-"""Of a kind, before it is unfolded."""
+_MOST_NAMED = 110
+"""Characters of the subjects of a kind, before they are unfolded."""
 _MOST_RUNS = 100
 _MOST_PROBLEMS = 60
 _MOST_WARNINGS = 8
@@ -49,9 +52,26 @@ class Finding(NamedTuple):
     anchor: str = "runs"
 
 
-def findings(gathered: Gathered) -> list[Finding]:
-    """Return all there is to know before any number, the worst first."""
+def findings(gathered: Gathered, comparison: Comparison | None) -> list[Finding]:
+    """Return all there is to know before any number, the worst first.
+
+    Args:
+        gathered: The results.
+        comparison: With a baseline, if there is one.
+    """
+    worse = comparison.of("worse") if comparison else []
+    regressions = [
+        Finding(
+            "bad",
+            _regression(change),
+            f"{change.identity[1]} {change.path}",
+            told(change),
+            "changes",
+        )
+        for change in worse
+    ]
     found = [finding for run in gathered.newest for finding in _of_run(run, gathered)]
+    found = [*regressions, *found]
     if gathered.problems:
         count = count_of(len({one.path for one in gathered.problems}), "file")
         said = "what they hold is not in this report"
@@ -59,11 +79,12 @@ def findings(gathered: Gathered) -> list[Finding]:
     return sorted(found, key=lambda finding: (_RANKS[finding.level], finding.kind == _MILDEST))
 
 
-def summary(gathered: Gathered, found: list[Finding]) -> Element:
+def summary(gathered: Gathered, comparison: Comparison | None, found: list[Finding]) -> Element:
     """Return the verdict, its reasons, and counts of what it is made from.
 
     Args:
         gathered: The results.
+        comparison: With a baseline, if there is one.
         found: What there is to know.
     """
     level = found[0].level if found else "good" if gathered.runs else "unknown"
@@ -74,7 +95,7 @@ def summary(gathered: Gathered, found: list[Finding]) -> Element:
     return el(
         "section",
         el("h2", _headline(gathered, found)),
-        _counts(gathered),
+        _counts(gathered, comparison),
         el("ul", shown, class_="findings") if shown else None,
         _legend(gathered),
         class_="verdict",
@@ -162,9 +183,14 @@ def _headline(gathered: Gathered, found: list[Finding]) -> str:
     return "Nothing is wrong, and all measurements are valid"
 
 
+def _regression(change: Change) -> str:
+    return "regression by size alone" if change.judgement.weak else "regression"
+
+
 def _plural(kind: str) -> str:
-    noun, space, rest = kind.partition(" with ")
-    return f"{noun}s{space}{rest}" if not kind.startswith("drift") else kind
+    """Return a kind's plural: the noun is what stands before the first such word."""
+    noun, *rest = re.split(r"( (?:with|by) .*)", kind)
+    return "".join([noun if kind.startswith("drift") else f"{noun}s", *rest])
 
 
 def _sentence(parts: list[str]) -> str:
@@ -186,9 +212,9 @@ def _group(found: list[Finding]) -> Element:
     if len(found) == 1:
         return el("li", _finding(first), data_level=first.level)
     title: list[Child] = [el("b", count_of(len(found), first.kind, _plural(first.kind))), " in "]
-    names = ", ".join(one.subject.partition(".")[2] or one.subject for one in found[:_MOST_NAMES])
-    more = ", …" if len(found) > _MOST_NAMES else ""
-    summary = el("summary", title, el("span", f"{names}{more}", class_="detail"))
+    names = ", ".join(dict.fromkeys(one.subject.partition(" ")[0] for one in found))
+    cut = names if len(names) <= _MOST_NAMED else f"{names[:_MOST_NAMED].rpartition(',')[0]}, …"
+    summary = el("summary", title, el("span", cut, class_="detail"))
     return el("li", el("details", summary, el("ul", items)), data_level=first.level)
 
 
@@ -214,7 +240,7 @@ def _legend(gathered: Gathered) -> Element | None:
     )
 
 
-def _counts(gathered: Gathered) -> Element:
+def _counts(gathered: Gathered, comparison: Comparison | None) -> Element:
     validities = Counter(run.validity or "not judged" for run in gathered.newest)
     statuses = Counter(run.status for run in gathered.runs)
     failed = sum(run.failed_operations for run in gathered.newest)
@@ -224,9 +250,18 @@ def _counts(gathered: Gathered) -> Element:
         _tile("benchmarks", f"{len(gathered.newest):,}", _tally(validities)),
         _tile("runs", f"{len(gathered.runs):,}", _tally(statuses)),
         _tile("failed operations", f"{failed:,}", f"of {operations:,}") if operations else None,
+        _compared(comparison) if comparison else None,
         _tile("leak", _worst(leaks), count_of(len(leaks), "benchmark")) if leaks else None,
     ]
     return el("dl", tiles, class_="tiles")
+
+
+def _compared(comparison: Comparison) -> Element:
+    counts: dict[str, int] = {
+        verdict: count for verdict, count in comparison.counts.items() if count
+    }
+    worse = counts.pop("worse", 0)
+    return _tile("regressions", f"{worse:,}", _tally(counts) or "nothing to compare")
 
 
 def _tile(label: str, value: str, below: str) -> Element:

@@ -11,7 +11,7 @@ import pytest
 from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.results.store import BenchmarkResults
 
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"wbr", "meta", "br", "hr", "img", "link", "input"}
 FETCHING = {"src", "srcset", "data", "poster", "action", "formaction", "background", "ping"}
 FOREIGN = {"svg", "path", "text", "g", "circle", "rect"}
 PHRASING_ONLY = {"p", "h1", "h2", "h3", "h4", "span", "b", "i", "s", "a", "summary", "figcaption"}
