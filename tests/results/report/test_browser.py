@@ -148,3 +148,16 @@ def test_print_has_everything_in_light_colours(open_page, tmp_path):
     assert unfolded
     assert min(unfolded) > 0
     assert len(page.pdf(format="A4")) > 10_000
+
+
+def test_no_table_is_cut_off_on_paper(open_page):
+    page = open_page(702)  # between the margins of A4; the widest tables lie across
+    page.emulate_media(media="print")
+
+    cut = page.evaluate(
+        "[...document.querySelectorAll('section:not(#resources, #runs, #figures) table')]"
+        ".filter(e => e.getBoundingClientRect().right > 703)"
+        ".map(e => e.parentElement.getAttribute('aria-label'))"
+    )
+
+    assert cut == []
