@@ -215,7 +215,8 @@ def _heatmap(runs: Sequence[Run], operation: str, count: int) -> Element:
         [index + 0.5 for index in range(len(runs))],
     )
     newest = runs[-1]
-    said = f"{_words(operation)}, {count_of(count, 'run')}"
+    parts = [_words(operation), newest.target, count_of(count, "run")]
+    said = ", ".join(part for part in parts if part)
     if count > len(runs):
         said += f", the newest {len(runs)} drawn"
     y = Axis("Latency, logarithmic", "log", low, high, seconds_tick)
