@@ -63,7 +63,7 @@ def read_toml(path: Path, error: type[AgentMemObserveError]) -> dict[str, Any]:
         raise error(f"{path}: not usable TOML: {problem}") from None
 
 
-def create_file(path: Path, text: str) -> None:
+def create_file(path: Path, content: str | bytes) -> None:
     """Write a file that must not exist yet; it appears complete or not at all.
 
     Whoever creates the temporary file owns the name until it is renamed, so of two processes that
@@ -73,22 +73,22 @@ def create_file(path: Path, text: str) -> None:
         FileExistsError: If the file exists or is being written.
         OSError: If it cannot be written; then nothing of it is left.
     """
-    _write_and_rename(path.with_name(f".{path.name}.tmp"), path, text, replace=False)
+    _write_and_rename(path.with_name(f".{path.name}.tmp"), path, content, replace=False)
 
 
-def replace_file(path: Path, text: str, *, mode: int | None = None) -> None:
+def replace_file(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
     """Write a file, in place of an older one if there is one; readers see the old or the new.
 
     Args:
         path: Where.
-        text: What.
+        content: What; text as UTF-8.
         mode: Who may do what with it, whatever the umask says; as the umask says if None.
 
     Raises:
         OSError: If it cannot be written; then the older one is still there.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    _write_and_rename(temporary, path, text, replace=True, mode=mode)
+    _write_and_rename(temporary, path, content, replace=True, mode=mode)
 
 
 def _read_text(path: Path, error: type[AgentMemObserveError]) -> str:
@@ -103,18 +103,18 @@ def _read_text(path: Path, error: type[AgentMemObserveError]) -> str:
 
 
 def _write_and_rename(
-    temporary: Path, path: Path, text: str, *, replace: bool, mode: int | None = None
+    temporary: Path, path: Path, content: str | bytes, *, replace: bool, mode: int | None = None
 ) -> None:
     # Not tempfile: its files are for the owner's eyes only, and stay so when renamed.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(descriptor, "wb") as file:
             # Only now: before we owned the name, another writer could still have renamed.
             if not replace and os.path.lexists(path):
                 raise FileExistsError(path)
             if mode is not None:
                 os.fchmod(descriptor, mode)
-            file.write(text)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

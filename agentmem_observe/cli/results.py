@@ -67,3 +67,44 @@ def history(**options: Any) -> int:
     """
     code: int = load("agentmem_observe.cli.trends:print_history")(**options)
     return code
+
+
+@results.command()
+@click.option("--category", help="Only this category.")
+@click.option("--baseline-dir", metavar="DIR", help="Results to compare them with.")
+@click.option("--output", default="report.html", show_default=True, metavar="FILE", help="Page.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@_RESULTS_DIR
+def report(**options: Any) -> None:
+    """Write one HTML page: verdicts first, then charts and tables.
+
+    It needs no network, no script and no other file.
+    """
+    load("agentmem_observe.cli.reporting:write_report")(**options)
+
+
+@results.command()
+@click.argument("results", nargs=-1, metavar="[RESULT]...")
+@click.option("--metric", required=True, metavar="NAME", help="Figure to draw.")
+@click.option("--x-axis", required=True, metavar="NAME", help="What to draw it over.")
+@click.option(
+    "--output", metavar="FILE", help="Ends in .png, .svg or .pdf; METRIC.png by default."
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@_RESULTS_DIR
+def plot(**options: Any) -> None:
+    """Draw a figure of some results over a parameter, another figure or time.
+
+    RESULT is a path, or a name as `results list` prints it; all results of the
+    directory that have the figure if there is none. Needs the extra: pip
+    install 'agentmem-observe[report]'.
+
+    \b
+    Examples:
+      agentmem-observe results plot --metric throughput_ops_per_second \\
+          --x-axis batch_size
+      agentmem-observe results plot --metric recall_at_k_ratio --x-axis volume
+      agentmem-observe results plot --metric rss_bytes_per_record \\
+          --x-axis timestamp --output rss.svg
+    """
+    load("agentmem_observe.cli.reporting:write_plot")(**options)

@@ -325,7 +325,7 @@ class Histogram:
         """
         try:
             return cls._restored(msgspec.convert(data, _Content))
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeEncodeError) as error:  # half a character of JSON
             raise ResultFormatError(f"not a histogram of schema {SCHEMA}: {error}") from error
 
     def to_bytes(self) -> bytes:

@@ -1,7 +1,7 @@
 """Nested results as a flat list of numbers, each with a path."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 
@@ -54,6 +54,16 @@ def leaves(value: object, parameter: str = "", metric: str = "") -> Iterator[Lea
             yield from leaves(item, parameter, f"{metric}[{index}]")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield Leaf(parameter, metric, value)
+
+
+def path_of(keys: Iterable[str]) -> str:
+    """Return the path of keys, as `flatten` writes it.
+
+    Examples:
+        >>> path_of(["threshold_0.7", "recall"])
+        '"threshold_0.7".recall'
+    """
+    return ".".join(map(_quoted, keys))
 
 
 def _join(parameter: str, metric: str) -> str:

@@ -9,11 +9,11 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentmem_observe.errors import ResultFormatError
-from agentmem_observe.files import RESULTS_DIRECTORY, create_file, read_json
-from agentmem_observe.results.compare import ComparisonTable, compare
+from agentmem_observe.files import RESULTS_DIRECTORY, create_file, read_json, replace_file
+from agentmem_observe.results.lazy import load
 from agentmem_observe.results.schema import (
     FORMAT,
     TIMESTAMP_FORMAT,
@@ -21,6 +21,11 @@ from agentmem_observe.results.schema import (
     is_name,
     validate_result,
 )
+from agentmem_observe.results.table import ComparisonTable, tabulate
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+    import pandas
 
 _FILE_NAME = re.compile(
     r"(?P<benchmark>.+)_(?P<timestamp>\d{8}_\d{6})(?:_(?P<number>\d+))?\.json", re.ASCII
@@ -165,8 +170,8 @@ class BenchmarkResults:
         """
         return self._load(self._find(Path(path))).to_dict()
 
-    def compare_results(self, paths: Iterable[str | Path]) -> ComparisonTable:
-        """Return all numbers of some results side by side.
+    def tabulate_results(self, paths: Iterable[str | Path]) -> ComparisonTable:
+        """Return all numbers of some results side by side, one row each.
 
         Args:
             paths: Files or names, as `load_result` takes them.
@@ -175,22 +180,119 @@ class BenchmarkResults:
             ResultFormatError: If one of them cannot be loaded.
         """
         files = [self._find(Path(path)) for path in paths]
-        return compare((str(file), self._load(file)) for file in files)
+        return tabulate((str(file), self._load(file)) for file in files)
+
+    def compare_results(self, paths: Iterable[str | Path]) -> "pandas.DataFrame":
+        """Return all numbers of some results side by side, as a data frame.
+
+        It has the rows and columns of `tabulate_results`, which needs no pandas.
+
+        Args:
+            paths: Files or names, as `load_result` takes them.
+
+        Raises:
+            ResultFormatError: If one of them cannot be loaded.
+            UsageError: If the extra ``report`` is not installed.
+        """
+        table = self.tabulate_results(paths)
+        frame: pandas.DataFrame = load("agentmem_observe.results.frames:frame")(table)
+        return frame
+
+    def render_report(
+        self, category: str | None = None, baseline_dir: str | Path | None = None
+    ) -> str:
+        """Return one HTML page about the results: verdicts first, then charts and tables.
+
+        The page needs no network and no other file. Files that cannot be read are listed in it.
+
+        Args:
+            category: Only results of this category; None for all.
+            baseline_dir: Directory of results that these are compared with; None for none.
+
+        Raises:
+            ResultFormatError: If a directory exists and cannot be read.
+        """
+        render = load("agentmem_observe.results.report.rendering:render")
+        baseline = None if baseline_dir is None else BenchmarkResults(baseline_dir)
+        text: str = render(self, category, baseline)
+        return text
+
+    def generate_report(
+        self, category: str | None = None, baseline_dir: str | Path | None = None
+    ) -> str:
+        """Write one HTML page about the results into their directory; like `render_report`.
+
+        Args:
+            category: Only results of this category; None for all.
+            baseline_dir: Directory of results that these are compared with; None for none.
+
+        Returns:
+            Path of the page, ``report_<timestamp>.html``; with a category
+            ``report_<category>_<timestamp>.html``. The second of a second ends in ``_2``.
+
+        Raises:
+            ResultFormatError: If the directory cannot be read or written.
+        """
+        text = self.render_report(category, baseline_dir)
+        names = ["report", *([category] if category else []), time.strftime(TIMESTAMP_FORMAT)]
+        return _create_next(paths_of(self.results_dir, "_".join(names), ".html"), text)
+
+    def plot_comparison(
+        self, files: Iterable[str | Path], metric: str, x_axis: str
+    ) -> "matplotlib.figure.Figure":
+        """Draw a figure of some results over what varies between or inside of them.
+
+        Args:
+            files: Files or names, as `load_result` takes them; rounds become one line.
+            metric: Name of the figure, such as ``throughput_ops_per_second``.
+            x_axis: What it is drawn over, such as ``batch_size`` for keys such as ``batch_100``;
+                a parameter; another figure beside it; or ``timestamp``.
+
+        Raises:
+            ResultFormatError: If one of the files cannot be loaded.
+            UsageError: If the results have no such figure over that axis, or the extra ``report``
+                is not installed.
+        """
+        plot = load("agentmem_observe.results.plots:plot_results")
+        found = [self._load(self._find(Path(file))) for file in files]
+        drawn: matplotlib.figure.Figure = plot(found, metric, x_axis)
+        return drawn
+
+    def save_plot(self, fig: "matplotlib.figure.Figure", name: str | Path) -> str:
+        """Save a plot, in place of an older one of that name.
+
+        Args:
+            fig: As `plot_comparison` returns it, or another of matplotlib's.
+            name: Of the file, in the results directory unless it is an absolute path. Its ending
+                says what it becomes, such as ``.png`` or ``.svg``.
+
+        Returns:
+            Path of the file.
+
+        Raises:
+            ResultFormatError: If it cannot be written.
+            UsageError: If there is no such format.
+        """
+        content = self.encode_plot(fig, name)
+        path = self.results_dir / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(path, content)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return str(path)
+
+    def encode_plot(self, fig: "matplotlib.figure.Figure", name: str | Path) -> bytes:
+        """Return a plot as a file of the format that a name ends in; what `save_plot` writes.
+
+        Raises:
+            UsageError: If there is no such format.
+        """
+        content: bytes = load("agentmem_observe.results.plots:encode")(fig, str(name))
+        return content
 
     def _create(self, directory: Path, stem: str, text: str) -> str:
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(directory, error) from error
-        for path in paths_of(directory, stem):
-            try:
-                create_file(path, text)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise _unwritable(path, error) from error
-            return str(path)
-        raise AssertionError("there is always a next number")
+        return _create_next(paths_of(directory, stem), text)
 
     def _files(self) -> list[Path]:
         try:
@@ -235,16 +337,34 @@ def _is_json(path: Path) -> bool:
     return path.suffix == ".json" and not path.name.startswith(".") and path.is_file()
 
 
-def paths_of(directory: Path, stem: str) -> Iterator[Path]:
+def paths_of(directory: Path, stem: str, suffix: str = ".json") -> Iterator[Path]:
     """Yield the paths that a result may have, without end; the first that is free is its own.
 
     Args:
         directory: Of its category.
         stem: Benchmark and timestamp.
+        suffix: Of its name.
     """
-    yield directory / f"{stem}.json"
+    yield directory / f"{stem}{suffix}"
     for number in itertools.count(2):
-        yield directory / f"{stem}_{number}.json"
+        yield directory / f"{stem}_{number}{suffix}"
+
+
+def _create_next(paths: Iterator[Path], text: str) -> str:
+    """Write a file at the first path that is free, and return it."""
+    for path in paths:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(path.parent, error) from error
+        try:
+            create_file(path, text)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return str(path)
+    raise AssertionError("there is always a next number")
 
 
 def _unwritable(path: Path, error: OSError) -> ResultFormatError:

@@ -510,6 +510,7 @@ def test_only_filled_buckets_are_written():
         ({"index_steps": [-3826, 3826.5]}, "Expected `int`"),
         ({"index_steps": [], "counts": [], "count": 0}, "of no values"),
         ({"buckets": []}, "unknown field `buckets`"),
+        ({"schema": "\ud800"}, "surrogates not allowed"),
     ],
 )
 def test_nonsense_is_refused_with_its_reason(changes, message):

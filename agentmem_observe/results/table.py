@@ -12,8 +12,8 @@ from agentmem_observe.results.schema import Result
 class ComparisonTable:
     """One row for every number of every result.
 
-    It has what a report needs of a data frame, without pandas: iterate over it, take ``columns``
-    and ``rows``, or print it.
+    It has what is needed of a data frame, without pandas: iterate over it, take ``columns`` and
+    ``rows``, or print it.
 
     Attributes:
         rows: One dict per number, with ``columns`` as keys.
@@ -51,7 +51,7 @@ class ComparisonTable:
         )
 
 
-def compare(results: Iterable[tuple[str, Result]]) -> ComparisonTable:
+def tabulate(results: Iterable[tuple[str, Result]]) -> ComparisonTable:
     """Put results side by side.
 
     Args:

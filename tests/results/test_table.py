@@ -1,9 +1,11 @@
 import json
+import sys
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agentmem_observe.errors import UsageError
 from agentmem_observe.results.flatten import flatten
 from agentmem_observe.results.store import BenchmarkResults
 
@@ -73,7 +75,7 @@ def paths(results):
 
 
 def test_every_number_of_every_result_is_a_row(results, paths):
-    table = results.compare_results(paths)
+    table = results.tabulate_results(paths)
 
     assert len(table) == 2
     assert list(table) == list(table.rows)
@@ -90,13 +92,13 @@ def test_every_number_of_every_result_is_a_row(results, paths):
 
 
 def test_the_order_is_that_of_the_paths(results, paths):
-    table = results.compare_results(reversed(paths))
+    table = results.tabulate_results(reversed(paths))
 
     assert [row["path"] for row in table] == list(reversed(paths))
 
 
 def test_a_table_is_json(results, paths):
-    table = results.compare_results(paths)
+    table = results.tabulate_results(paths)
 
     assert json.loads(json.dumps(table.to_dict())) == {
         "columns": list(table.columns),
@@ -105,7 +107,7 @@ def test_a_table_is_json(results, paths):
 
 
 def test_a_table_prints_aligned(results, paths):
-    lines = str(results.compare_results(paths)).splitlines()
+    lines = str(results.tabulate_results(paths)).splitlines()
 
     assert lines == [
         "benchmark         category  timestamp        parameter               "
@@ -118,7 +120,30 @@ def test_a_table_prints_aligned(results, paths):
 
 
 def test_comparing_nothing_is_a_table_of_headings(results):
-    table = results.compare_results([])
+    table = results.tabulate_results([])
 
     assert len(table) == 0
     assert str(table).split() == list(table.columns)
+
+
+def test_a_comparison_is_a_data_frame_of_the_tables_rows(results, paths):
+    frame = results.compare_results(paths)
+
+    table = results.tabulate_results(paths)
+    assert tuple(frame.columns) == table.columns
+    assert frame.to_dict("records") == list(table)
+
+
+def test_comparing_nothing_is_a_data_frame_of_headings(results):
+    frame = results.compare_results([])
+
+    assert tuple(frame.columns) == results.tabulate_results([]).columns
+    assert len(frame) == 0
+
+
+def test_without_pandas_a_comparison_names_the_extra(results, paths, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.delitem(sys.modules, "agentmem_observe.results.frames", raising=False)
+
+    with pytest.raises(UsageError, match=r"pip install 'agentmem-observe\[report\]'"):
+        results.compare_results(paths)
