@@ -25,8 +25,8 @@ class Figure(NamedTuple):
 
 
 # A name stands for the keys that a path ends in; of several the one with most keys holds, and of
-# these the one without placeholders. <p> is a
-# percentile, any other placeholder whatever stands there.
+# these the one without placeholders. <p> is a percentile, any other placeholder whatever stands
+# there.
 #
 # What is described and not judged: parameters and counts of what was done; the largest and the
 # smallest of many samples, and the ends of intervals; what the load generator, the host or the
@@ -98,8 +98,6 @@ LOWER: Final = (
     "first_day_false_alarm_ratio.<model>",
     "false_alarms_per_day.<model>",
     "false_same_ratio.<method>.<model>",
-    "false_call_ratio.<model>",
-    "set_false_call_ratio.<model>",
     "false_verdict_ratio",
     "scrape_cpu_seconds.<format>",
     "compression_cpu_seconds.<format>",
@@ -152,7 +150,6 @@ HIGHER: Final = (
     "step_detection_ratio.<change>.<model>",
     "passive_detection_ratio.<leak>",
     "soak_detection_ratio.<leak>.<model>",
-    "step_detection_ratio.<change>.<model>",
     "found_ratio",
 )
 """Judged: more is better."""
@@ -288,7 +285,6 @@ DESCRIBED: Final = (
     "false_alarm_highest_ratio.<method>.<model>",
     "detection_lowest_ratio.<change>.<method>.<model>",
     "judged_rounds_mean_count.<change>.<method>.<model>",
-    "step_detection_median_count.<change>.<model>",
     "duels",
     "verdicts.<verdict>",
     "change_ratio_median",
