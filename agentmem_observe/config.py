@@ -233,6 +233,8 @@ class SelfConfig(Section):
         soak_hours: Length of the simulated soaks whose blocks are judged after each window.
         leaks_per_thousand: Leaks to put on top of them, in blocks per 1,000 operations.
         drift_ratios: What latency is multiplied by in the simulated soaks that drift.
+        judgements: Simulated comparisons and duels per method, environment and change.
+        judging_seed: Seed of their rounds.
         histograms: Histograms on the page whose scrape is measured.
         hammer_seconds: For how long in all a daemon's endpoint is hammered.
         stretch_seconds: About how long without a break, and then left in quiet.
@@ -257,6 +259,8 @@ class SelfConfig(Section):
     soak_hours: PositiveNumber = 24
     leaks_per_thousand: PositiveNumbers = [1, 10]
     drift_ratios: PositiveNumbers = [1.1, 1.2, 1.5]
+    judgements: PositiveInt = 100
+    judging_seed: PositiveInt = 77
     histograms: PositiveInt = 600
     hammer_seconds: PositiveNumber = 60
     stretch_seconds: PositiveNumber = 15

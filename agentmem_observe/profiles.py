@@ -55,6 +55,7 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
             "duration_seconds": 10,
             "soaks": 20,
             "cycle_runs": 3,
+            "judgements": 20,
             "hammer_seconds": 15,
             "standing_seconds": 30,
         },

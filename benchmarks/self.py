@@ -9,6 +9,7 @@ from agentmem_observe.suite.self import (
     drift_cases,
     exporting,
     hammering,
+    judging,
     leak_cases,
     omission,
     pacing,
@@ -174,6 +175,23 @@ def benchmark_drift_detection(
         cells.append(cell)
         bench.advance(1)
     return drift_cases.table(cells)
+
+
+def benchmark_judging_errors(
+    bench: Bench, judgements: int = 100, judging_seed: int = 77, **kwargs: Any
+) -> dict[str, Any]:
+    """How often comparisons and duels raise a false alarm, and how often they miss a change.
+
+    Simulated rounds of result sets of 36 metrics, on a dedicated host, a cloud and a shared
+    machine; the seeds' way of comparing as well.
+    """
+    bench.expect(judging.cell_count())
+    cells = []
+    for cell in judging.simulate(judgements, judging_seed):
+        cells.append(cell)
+        bench.phase(f"{cell.method} on {cell.model}")
+        bench.advance(1)
+    return judging.table(cells)
 
 
 def benchmark_export_overhead(

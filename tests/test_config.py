@@ -211,6 +211,8 @@ def test_the_defaults_are_the_documented_ones():
         "soak_hours": 24,
         "leaks_per_thousand": [1, 10],
         "drift_ratios": [1.1, 1.2, 1.5],
+        "judgements": 100,
+        "judging_seed": 77,
         "histograms": 600,
         "hammer_seconds": 60,
         "stretch_seconds": 15,

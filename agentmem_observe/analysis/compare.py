@@ -36,8 +36,9 @@ _LEAST_NOISE = 0.005
 """Relative noise of a round, at least. Figures that never vary, such as counts, are not known
 better than this: two hosts or two days differ by more."""
 
-_VAST = math.log(1e6)
-"""An interval that reaches so far says nothing."""
+_LARGE, _VAST = math.log(10), math.log(1e6)
+"""Rounds that find no less than tenfold find nothing; an interval that reaches a million says
+nothing."""
 
 _TO_DEVIATION = 1.4826
 _POWER = 0.8
@@ -78,7 +79,8 @@ class MetricChange:
         interval: What that can be, with 95 % confidence; None if not known.
         p: Chance of a change as large as this between equals; None without evidence either way.
         adjusted_p: The same for the largest of all changes of the family.
-        least_change_ratio: Smallest change that so many rounds find in four of five comparisons.
+        least_change_ratio: Smallest change that so many rounds find in four of five comparisons;
+            None if not even tenfold.
         rounds_needed: Rounds a side that find the threshold as often; only if ``inconclusive``
             and known.
         reasons: Sentences with figure, limit and next step.
@@ -298,7 +300,7 @@ def _by_evidence(
             found,
             change_ratio=_ratio(test.difference / scale, test),
             interval=(_ratio(ends[0], test), _ratio(ends[1], test)) if ends[1] < _VAST else None,
-            least_change_ratio=_ratio(least, test) if least < _VAST else None,
+            least_change_ratio=_ratio(least, test) if least < _LARGE else None,
         )
     reasons = (*_reasons(metric, found, test, family), *_left_out(metric))
     return replace(found, reasons=reasons)
@@ -350,16 +352,21 @@ def _reasons(metric: MetricRounds, found: MetricChange, test: _Test, family: int
             return [f"{said}: a change, but less than {threshold}; {among}"]
         return [f"{said}: if there is a change, it is less than {threshold}"]
     reasons = [f"{said}, {among}: it may be none, and may reach {threshold}"]
+    finds = "next to nothing"
     if found.least_change_ratio is not None:
-        least = format_change(found.least_change_ratio).lstrip("+")
-        reasons.append(f"so many rounds find {least} in four of five comparisons")
-        if found.rounds_needed is not None:
-            reasons[-1] += f"; {100 * metric.threshold:g} % takes {found.rounds_needed} a side"
+        finds = format_change(found.least_change_ratio).lstrip("+")
+    needed = ""
+    if found.rounds_needed is not None:
+        needed = f"; {100 * metric.threshold:g} % takes about {found.rounds_needed} a side"
+    if found.change_ratio is not None:
+        reasons.append(f"so many rounds find {finds} in four of five comparisons{needed}")
     return reasons
 
 
 def _text(change: float | None) -> str:
-    return "the baseline may be 0" if change is None else format_change(change)
+    if change is None:
+        return "no relative change, since the baseline may be 0"
+    return format_change(change)
 
 
 def _left_out(metric: MetricRounds) -> list[str]:

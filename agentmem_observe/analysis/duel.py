@@ -41,7 +41,7 @@ _LAST_LEVELS = {
     10: (0.00771, 0.0452),
     11: (0.00727, 0.0438),
     12: (0.00737, 0.0425),
-    13: (0.00806, 0.0479),
+    13: (0.00800, 0.0475),
     14: (0.00671, 0.0426),
     15: (0.00671, 0.0450),
     16: (0.00694, 0.0443),
@@ -198,7 +198,8 @@ class _Look:
 
 def _is_hopeless(look: _Look, threshold: float) -> bool:
     """Say whether the rounds that are left have hardly a chance to bring a verdict."""
-    if look.deviation is None or not look.most_rounds / 2 <= look.rounds < look.most_rounds:
+    earliest = max(FIRST_LOOK, look.most_rounds / 2)
+    if look.deviation is None or not earliest <= look.rounds < look.most_rounds:
         return False
     scatter = look.deviation * math.sqrt(1 / look.rounds - 1 / look.most_rounds)
     if not scatter:
@@ -227,7 +228,7 @@ def _reasons(look: _Look, verdict: Verdict, threshold: float, hopeless: bool) ->
         return [f"{said}{there} of less than {limit}"]
     reasons = [f"{said}: it may be none, and it may be as large as {limit}"]
     if hopeless:
-        reasons.append(f"the rest has a chance of less than {_HOPELESS:.0%} to decide it")
+        reasons.append(f"the rest has a chance of less than {100 * _HOPELESS:g} % to decide it")
     if look.least_change_ratio is not None and look.deviation is not None:
         needed = _rounds_needed(look, look.deviation, threshold)
         many = f"about {needed} rounds" if needed <= MOST_ROUNDS else "a quieter host"

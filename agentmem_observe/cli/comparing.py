@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from agentmem_observe.cli.comparison_table import print_comparison
+from agentmem_observe.cli.comparison_table import print_comparison, printable
 from agentmem_observe.cli.lazy import load
 from agentmem_observe.cli.result_directory import results_in
 from agentmem_observe.errors import UsageError
@@ -70,7 +70,7 @@ def _told(comparison: Comparison, form: str, output: Path | None) -> int:
     if form == "table":
         print_comparison(comparison)
         return comparison.exit_code
-    text: str = load(FORMATS[form])(comparison)
+    text = printable(load(FORMATS[form])(comparison))
     if output is None:
         click.echo(text, nl=False)
     else:

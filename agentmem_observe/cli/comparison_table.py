@@ -34,6 +34,11 @@ def print_comparison(comparison: Comparison) -> None:
     _Screen(comparison).show()
 
 
+def printable(text: str) -> str:
+    """Return text that can be written: JSON may have halves of characters, which UTF-8 has not."""
+    return text.encode("utf-8", "replace").decode()
+
+
 class _Screen:
     def __init__(self, comparison: Comparison) -> None:
         self._comparison = comparison
@@ -61,6 +66,7 @@ class _Screen:
 
     def _line(self, text: Text, indent: int = 0) -> None:
         """Print a line; what is not on a terminal is searched by line, so there it stays one."""
+        text.plain = printable(text.plain)
         if self._console.is_terminal:
             self._console.print(Padding(text, (0, 0, 0, indent)))
         else:
@@ -151,5 +157,6 @@ def _reach(changes: Sequence[Change]) -> str:
         lows, highs = zip(*intervals, strict=True)
         parts.append(between(min(lows), max(highs)))
     if needed:
-        parts.append(f"{max(needed):,} rounds a side would tell")
+        upto = "up to " if len(needed) > 1 else ""
+        parts.append(f"{upto}{max(needed):,} rounds a side would tell")
     return "".join(f", {part}" for part in parts)

@@ -182,13 +182,7 @@ def compare_sides(current: Side, baseline: Side, criteria: Criteria | None = Non
     comparison = Comparison(current, baseline, criteria or Criteria())
     comparison.missing.extend(_alone(baseline, current))
     comparison.new.extend(_alone(current, baseline))
-    names = [
-        (figure_name(identity, path), path)
-        for identity in comparison.matched
-        for path in paths_of_rounds(baseline.rounds[identity])
-        if path in paths_of_rounds(current.rounds[identity])
-    ]
-    check_rules(comparison.criteria.rules, names)
+    check_rules(comparison.criteria.rules, list(_in_common(comparison)))
     for identity in comparison.matched:
         if found := _differences(current.rounds[identity], baseline.rounds[identity]):
             comparison.differences[identity] = found
@@ -228,6 +222,15 @@ def _particulars(identity: RunIdentity, others: Sequence[RunIdentity]) -> Iterat
     for name, value in json.loads(identity.params).items():
         if any(name not in params or params[name] != value for params in every):
             yield f"{name}={json.dumps(value, separators=(',', ':'))}"
+
+
+def _in_common(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """Yield name and path of every figure that both sides have."""
+    for identity in comparison.matched:
+        here = paths_of_rounds(comparison.current.rounds[identity])
+        for path in paths_of_rounds(comparison.baseline.rounds[identity]):
+            if path in here:
+                yield figure_name(identity, path), path
 
 
 def _alone(side: Side, other: Side) -> Iterator[Alone]:

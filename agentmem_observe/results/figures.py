@@ -25,8 +25,8 @@ class Figure(NamedTuple):
 
 
 # A name stands for the keys that a path ends in; of several the one with most keys holds, and of
-# these the one without placeholders. <p> is a
-# percentile, any other placeholder whatever stands there.
+# these the one without placeholders. <p> is a percentile, any other placeholder whatever stands
+# there.
 #
 # What is described and not judged: parameters and counts of what was done; the largest and the
 # smallest of many samples, and the ends of intervals; what the load generator, the host or the
@@ -95,6 +95,8 @@ LOWER: Final = (
     "soak_false_alarm_ratio.<model>",
     "first_day_false_alarm_ratio.<model>",
     "false_alarms_per_day.<model>",
+    "false_same_ratio.<method>.<model>",
+    "false_verdict_ratio",
     "scrape_cpu_seconds.<format>",
     "compression_cpu_seconds.<format>",
     "page_bytes.<format>",
@@ -145,6 +147,7 @@ HIGHER: Final = (
     "detection_ratio.<leak>.<probe>.<model>",
     "passive_detection_ratio.<leak>",
     "soak_detection_ratio.<leak>.<model>",
+    "found_ratio",
 )
 """Judged: more is better."""
 
@@ -275,6 +278,19 @@ DESCRIBED: Final = (
     "p99_seconds.<who>",
     "detection_median_seconds.<leak>.<probe>.<model>",
     "soak_detection_median_windows.<leak>.<model>",
+    "false_alarm_highest_ratio.<method>.<model>",
+    "detection_lowest_ratio.<change>.<method>.<model>",
+    "judged_rounds_mean_count.<change>.<method>.<model>",
+    "duels",
+    "verdicts.<verdict>",
+    "change_ratio_median",
+    "rounds_median",
+    "measured_seconds_median",
+    "measured_seconds_max",
+    "duel_seconds_median",
+    "foreign_cpu_ratio_median",
+    "true_change_ratio.<case>",
+    "cpu_change_ratio.<case>",
     "cycles_alarm_ratio.<target>",
     "protobuf_to_text_bytes_ratio",
     "native_buckets_mean_count",
@@ -342,6 +358,9 @@ _NOT_BY_SUFFIX: Final = {
         "daemon_fds",
         "fds",
         "threads",
+        "duels",
+        "verdicts",
+        "rounds_median",
     ),
     "count",
 )
@@ -387,8 +406,9 @@ def unit_of(path: str) -> str:
     for key in reversed(_keys(path)):
         if key in _NOT_BY_SUFFIX:
             return _NOT_BY_SUFFIX[key]
+        name = key.removesuffix("_median").removesuffix("_max")
         for unit, pattern in _BY_SUFFIX:
-            if re.fullmatch(pattern, key):
+            if re.fullmatch(pattern, name):
                 return unit
     return ""
 

@@ -76,8 +76,14 @@ def test_noise_that_drowns_the_threshold_ends_the_duel_early():
     assert judgement.verdict == "inconclusive"
     assert 20 <= rounds < 30
     assert judgement.least_change_ratio > 0.03
-    assert "less than 5%" in judgement.reasons[1]
+    assert "less than 5 %" in judgement.reasons[1]
     assert "a quieter host" in judgement.reasons[2]
+
+
+def test_no_duel_ends_before_the_first_look():
+    noise = np.random.default_rng(8).normal(0, 0.1, (20, 10))
+
+    assert min(fight(list(rounds), most_rounds=10)[1] for rounds in noise) == FIRST_LOOK
 
 
 def test_inconclusive_says_what_can_be_found_and_how_many_rounds_it_takes():
@@ -89,6 +95,13 @@ def test_inconclusive_says_what_can_be_found_and_how_many_rounds_it_takes():
     assert judgement.final
     assert "10 rounds find" in judgement.reasons[-1]
     assert "1 % takes about" in judgement.reasons[-1]
+
+
+def test_an_early_look_asks_for_more_evidence_than_a_last_one():
+    rounds = [0.060, 0.035, 0.052, 0.021, 0.044, 0.027]  # t = 6.3
+
+    assert judge_duel(rounds, most_rounds=6).verdict == "worse"
+    assert judge_duel(rounds, most_rounds=10).verdict == "inconclusive"
 
 
 def test_before_the_first_look_nothing_is_said():

@@ -256,6 +256,24 @@ def test_long_reading_says_how_far_it_is(capsys):
     ]
 
 
+@pytest.mark.parametrize("options", [[], ["--format", "markdown"], ["--json"]])
+def test_half_a_character_in_a_name_stops_nothing(options, save_rounds, old, new):
+    names = {"\ud800 service": {P50: 0.001}}
+    save_rounds(old, FIGURES)
+    save_rounds(new, FIGURES, shift=3)
+    old.save_result("odd", "mine", names, {"status": "ok"})
+    new.save_result("odd", "mine", names, {"status": "ok"})
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "agentmem_observe", "compare", *options,
+         "--current-dir", new.results_dir, "--baseline-dir", old.results_dir],
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+
+    assert ended.returncode == 0, ended.stderr
+
+
 def test_help_says_the_exit_codes(command):
     assert "2  a regression" in command("compare", "--help").out
 

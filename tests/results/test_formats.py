@@ -14,6 +14,7 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
 from agentmem_observe.cli.lazy import load
+from agentmem_observe.errors import ResultFormatError
 from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.results.comparison import Comparison, compare_sides
 from agentmem_observe.results.formats.hdr import encode
@@ -266,6 +267,14 @@ def test_a_count_beyond_seven_bits_a_byte_survives():
         made.merge(made)
 
     assert read_back(made).get_total_count() == 3 << 40
+
+
+@pytest.mark.parametrize("histograms", [[1.5], ["x"], [{"latency": {"schema": 7}}], 3])
+def test_histograms_that_are_none_are_told_with_their_file(histograms, comparison, new):
+    found = comparison(histograms=histograms)
+
+    with pytest.raises(ResultFormatError, match=r"fine_.*\.json: metadata\.histograms: not as"):
+        render("hdr", found)
 
 
 def test_an_hdr_log_has_a_line_for_each_series_of_each_round(comparison, tmp_path):

@@ -85,8 +85,13 @@ def _intervals(comparison: Comparison) -> Iterator[_Interval]:
             document = read_json(Path(one.path), ResultFormatError)
             seconds = float(document["metadata"].get("execution_time") or 0.0)
             start = ended_at(document) - seconds
-            for series in document["metadata"].get("histograms") or []:
-                yield from _of_series(f"{label}/", series, start, seconds)
+            try:
+                for series in document["metadata"].get("histograms") or []:
+                    yield from _of_series(f"{label}/", series, start, seconds)
+            except (AttributeError, TypeError, ValueError, ResultFormatError) as error:
+                raise ResultFormatError(
+                    f"{one.path}: metadata.histograms: not as we write them: {error}"
+                ) from error
 
 
 def _of_series(

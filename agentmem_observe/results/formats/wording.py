@@ -61,7 +61,7 @@ def heading(comparison: Comparison) -> str:
 def closing(comparison: Comparison) -> str:
     """Return the sentence that says what the exit code says."""
     counts, code = comparison.counts, comparison.exit_code
-    benchmarks = plural(len(comparison.matched), "benchmark")
+    benchmarks = plural(len({one.identity for one in comparison.changes}), "benchmark")
     judged = f"{plural(len(comparison.changes), 'figure')} of {benchmarks}"
     if counts["worse"]:
         said = f"{counts['worse']:,} of {judged} got worse"
