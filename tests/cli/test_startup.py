@@ -11,9 +11,11 @@ from agentmem_observe.cli import cli
 
 HEAVY = {
     "grafanalib",
+    "matplotlib",
     "msgspec",
     "numpy",
     "opentelemetry",
+    "pandas",
     "prometheus_client",
     "psutil",
     "pydantic",

@@ -114,6 +114,7 @@ def _agents_text(run: Run, counts: Mapping[int, Mapping[str, Any]]) -> Iterator[
     elif rows := [*_estimates(stored, run.validity)]:
         headings = ["Universal Scalability Law", "value", "95 % interval"]
         yield table(f"{run.name}: the law's parameters", headings, rows)
+    yield from _serial_share(mapping(run.figures.get("serial_share")), run.validity)
     rows = []
     for size, case in counts.items():
         verdict = _verdict(case, run)
@@ -135,6 +136,15 @@ def _agents_text(run: Run, counts: Mapping[int, Mapping[str, Any]]) -> Iterator[
         )
     headings = ["agents", "throughput", "efficiency", "an agent took", "p95", "bottleneck"]
     yield table(f"{run.name}: each number of agents", headings, rows)
+
+
+def _serial_share(share: Mapping[str, Any], validity: str) -> Iterator[Element]:
+    ratio, low, high = (number(share.get(key)) for key in ("ratio", "low", "high"))
+    if ratio is not None:
+        interval = NOTHING if low is None or high is None else f"{low:.3g} to {high:.3g}"
+        row: list[Child] = ["serial share", number_cell(ratio, ["_ratio"], validity)]
+        headings = ["Of an operation", "value", "95 % interval"]
+        yield table("The serial share", headings, [[*row, marked_cell(interval, validity)]])
 
 
 def _estimates(stored: Mapping[str, Any], validity: str) -> Iterator[list[Child]]:

@@ -114,7 +114,8 @@ def agent_scaling() -> dict[str, Any]:
         "peak_throughput_ops_per_second": None,
         "misfit_ratio": 0.02,
     }
-    return counts | {"scaling_law": law}
+    share = {"ratio": 0.1, "low": 0.08, "high": 0.12, "agents": [100]}
+    return counts | {"scaling_law": law, "serial_share": share}
 
 
 def memory_size_scaling() -> dict[str, Any]:

@@ -348,6 +348,7 @@ def test_the_law_and_why_there_is_none_are_said(save, page):
     save("agent_scaling", "scalability")
     words = page().words
     assert "contention" in words
+    assert "serial share 0.1 0.08 to 0.12" in words
     assert "ideal: each agent as fast as one alone" in words
     assert "cpu (high confidence)" in words
 
