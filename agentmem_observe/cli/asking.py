@@ -147,7 +147,8 @@ def _troubles(status: dict[str, Any]) -> list[str]:
         elif job["failures_in_a_row"]:
             troubles.append(_failing(job))
         for kind in ("leak", "drift", "regression"):
-            if (found := job[kind]) and found["verdict"] in _TROUBLE:
+            # A daemon that was not restarted since an update knows no newer verdicts.
+            if (found := job.get(kind)) and found["verdict"] in _TROUBLE:
                 troubles.append(_verdict(job, found))
     return troubles
 
@@ -201,7 +202,7 @@ def _print(status: dict[str, Any]) -> None:
             str(job["runs"]["failed"]),
             job["validity"]["verdict"] if job["validity"] else "-",
             job["leak"]["verdict"] if job["leak"] else "-",
-            job["regression"]["verdict"] if job["regression"] else "-",
+            found["verdict"] if (found := job.get("regression")) else "-",
             "-" if due is None else f"in {format_seconds(max(0.0, due - time.time()))}",
         )
     console = Console()

@@ -49,6 +49,16 @@ def test_status_tells_of_every_job_and_ends_well_if_nothing_is_wrong(daemon: Any
     assert [line.split()[0] for line in lines[1:]] == ["job", "checkout", "nightly"]
 
 
+def test_status_reads_what_a_daemon_of_an_older_version_says(daemon: Any, controls: Any) -> None:
+    for job in controls.shown["jobs"]:
+        del job["regression"]
+
+    code, out, err = daemon("status")
+
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 4
+
+
 def test_status_as_json_is_what_the_daemon_answers(daemon: Any, controls: Any) -> None:
     code, out, _ = daemon("status", "--json")
 
