@@ -100,7 +100,7 @@ def duel(memory: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
 
 def judged(verdict: Any) -> Duel:
     """Return a duel that has ended so."""
-    opened = Opened("memory", "1", ["search"], "memory.py", "3.11.7", "1")
+    opened = Opened("memory", "1", ["search"], "memory.py", "3.11.7", "1", 7)
     figures = KindFigures(0.03, 0.05, {"A": 0.0002, "B": 0.000206}, 300)
     one = Round(1, "A", 0, {"search_memory": figures}, 0.03, 0.2, 3)
     judgement = Judgement(verdict, True, 0.03, (0.01, 0.05), 0.02, ("because",))
@@ -231,7 +231,19 @@ def test_the_same_code_on_both_sides_by_mistake_is_told(duel, memory):
 
     ended = duel("memory:Memory", "--pythonpath-a", "../empty", "--rounds", 3)
 
-    assert "warning: both sides ran the same code" in ended.stdout
+    assert "warning: both sides imported the same files" in ended.stdout
+
+
+def test_another_version_of_what_the_target_uses_is_another_code(duel, memory):
+    (memory / "library.py").write_text("NAME = 'new'")
+    (memory / "memory.py").write_text("import library\n" + MEMORY)
+    other = memory.parent / "other"
+    other.mkdir()
+    (other / "library.py").write_text("NAME = 'old'")
+
+    ended = duel("memory:Memory", "--pythonpath-a", "../other", "--rounds", 3)
+
+    assert "imported the same files" not in ended.stdout
 
 
 @pytest.mark.parametrize(
