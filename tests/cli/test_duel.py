@@ -66,6 +66,10 @@ class Memory(MemoryTarget):
         if self.fault == "dies":
             print("out of cheese", file=sys.stderr, flush=True)
             os._exit(3)
+        if self.fault == "killed":
+            if os.fork() == 0:  # it holds the pipe
+                time.sleep(3600)
+            os.kill(os.getpid(), 9)
         if self.fault == "empty":
             return []
         if self.fault == "blocks":
@@ -184,6 +188,7 @@ def test_both_sides_are_asked_the_same_and_every_round_something_else(duel, tmp_
     [
         ("raises", "side B: search_memory raised LookupError: the index is gone\n"),
         ("dies", "side B: its process ended with exit code 3\n  out of cheese\n"),
+        ("killed", "side B: its process was killed by SIGKILL\n"),
         ("empty", "side B: search_memory number 0 answered []\n"),
         ("hangs", "side B: no answer after 5.00 s; allow more with --timeout\n"),
     ],
