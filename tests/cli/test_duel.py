@@ -106,7 +106,7 @@ def judged(verdict: Any) -> Duel:
     """Return a duel that has ended so."""
     opened = Opened("memory", "1", ["search"], "memory.py", "3.11.7", "1", 7)
     figures = KindFigures(0.03, 0.05, {"A": 0.0002, "B": 0.000206}, 300)
-    one = Round(1, "A", 0, {"search_memory": figures}, 0.03, 0.2, 3)
+    one = Round(1, "A", 0, {"search_memory": figures}, 0.03, 0.2, 0.1, 3)
     judgement = Judgement(verdict, True, 0.03, (0.01, 0.05), 0.02, ("because",))
     mix = Mix({"search_memory": 1.0})
     return Duel({"A": opened, "B": opened}, mix, Plan(10, 15), [one], judgement)

@@ -121,5 +121,6 @@ def _round(each: Round) -> dict[str, Any]:
         "log_ratio": each.log_ratio,
         "log_ratios": {kind: figures.log_ratio for kind, figures in each.figures.items()},
         "seconds": each.seconds,
+        "cpu_seconds": each.cpu_seconds,
         "switches": each.switches,
     }

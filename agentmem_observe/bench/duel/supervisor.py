@@ -85,6 +85,7 @@ class Round:
         figures: By kind of operation.
         log_ratio: All kinds together, see `rounds.overall`.
         seconds: How long the turns took.
+        cpu_seconds: CPU time that they took.
         switches: How often a side had to leave the CPU to others in its turn.
     """
 
@@ -94,6 +95,7 @@ class Round:
     figures: Mapping[str, KindFigures]
     log_ratio: float
     seconds: float
+    cpu_seconds: float
     switches: int
 
 
@@ -203,6 +205,7 @@ class _Ring:
             figures,
             overall(figures, duel.mix.shares),
             times.seconds,
+            times.cpu_seconds,
             times.switches,
         )
 
