@@ -180,7 +180,7 @@ def _effort(result: Mapping[str, Any]) -> str:
     figures, metadata = result["results"], result["metadata"]
     cpus = sorted({each["cpu"] for each in metadata["rounds"] if each["cpu"] is not None})
     where = (
-        f"both sides of a round on one CPU ({', '.join(map(str, cpus))} in turns)"
+        f"both sides of a round on one CPU ({' or '.join(map(str, cpus))})"
         if cpus
         else "on whatever CPUs the system chose"
     )

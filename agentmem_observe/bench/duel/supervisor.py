@@ -176,10 +176,15 @@ class _Ring:
         self._contenders, self._options, self._directory = contenders, options, directory
         self._series = secrets.token_hex(4)
         self._cpus = usable_cpus()
+        # A toss before each round decides which side comes first in everything. Then whatever the
+        # host does from round to round favours either side as likely, and it is by chance alone
+        # that one is favoured in most of them. Not from the seed: its tosses would be the same in
+        # every duel.
+        self._tosses = np.random.default_rng()
 
     def pilot(self) -> Duel:
         """Fight once for nothing, to see what both can do and how long it takes them."""
-        with self._pair(0, A) as (sides, opened):
+        with self._pair(0, A, self._cpus[0] if self._cpus else None) as (sides, opened):
             mix = self._options.mix.within(
                 set(opened[A].capabilities) & set(opened[B].capabilities)
             )
@@ -191,8 +196,9 @@ class _Ring:
 
     def round(self, number: int, duel: Duel) -> Round:
         """Fight a round that counts."""
-        first = SIDES[(number - 1) % 2]
-        with self._pair(number, first) as (sides, _):
+        first = SIDES[self._tosses.integers(2)]
+        cpu = int(self._tosses.choice(self._cpus)) if self._cpus else None
+        with self._pair(number, first, cpu) as (sides, _):
             script = self._script(number, duel.mix, duel.plan.operations)
             self._prepare(sides, script)
             times = take_turns(sides, duel.plan, first)
@@ -201,7 +207,7 @@ class _Ring:
         return Round(
             number,
             first,
-            self._cpu(number),
+            cpu,
             figures,
             overall(figures, duel.mix.shares),
             times.seconds,
@@ -209,27 +215,26 @@ class _Ring:
             times.switches,
         )
 
-    def _cpu(self, number: int) -> int | None:
-        # Each CPU for a round that A begins and one that B begins.
-        return self._cpus[number // 2 % len(self._cpus)] if self._cpus else None
-
     def _hash_seed(self, number: int) -> int:
         return int(np.random.default_rng((self._options.seed, number)).integers(1, 1 << 32))
 
     @contextmanager
     def _pair(
-        self, number: int, first: str
+        self, number: int, first: str, cpu: int | None
     ) -> Iterator[tuple[Mapping[str, SideProcess], Mapping[str, Opened]]]:
-        """Start both sides at the same time, on two CPUs if there are; then they share one."""
-        cpu = self._cpu(number)
+        """Start both sides at the same time, on two CPUs if there are; then they share one.
+
+        What is done to one after the other is done in the order in which they begin, and they are
+        named by their place in that: the pages that a process gets depend on who came before.
+        """
         others = [other for other in self._cpus if other != cpu]
         root = self._directory / str(number)
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, root, ignore_errors=True)
             sides: dict[str, SideProcess] = {}
-            for name in SIDES:
+            for place, name in enumerate((first, *(each for each in SIDES if each != first))):
                 contender = self._contenders[name]
-                own = root / name
+                own = root / str(place)
                 own.mkdir(parents=True)
                 sides[name] = stack.enter_context(
                     started(
@@ -243,23 +248,23 @@ class _Ring:
                 shadowing = contender.installation.is_ours
                 sides[name].tell(Start(contender.spec, str(own), shadowing))
             opened = {}
-            for name in SIDES:
-                answer = sides[name].answer()
+            for name, side in sides.items():
+                answer = side.answer()
                 assert isinstance(answer, Opened)
                 opened[name] = answer
             if cpu is not None and others:
-                for name in SIDES:
-                    sides[name].done(Move(cpu))
+                for side in sides.values():
+                    side.done(Move(cpu))
             yield sides, opened
 
     def _script(self, number: int, mix: Mix, operations: int) -> Script:
         return write_script((self._options.seed, number), mix, operations, self._options.records)
 
     def _prepare(self, sides: Mapping[str, SideProcess], script: Script) -> None:
-        for name in SIDES:
-            # Two sides of one store must not meet; both names are as long.
-            agent = f"duel_{self._series}_{name.lower()}"
-            sides[name].done(
+        for place, side in enumerate(sides.values()):
+            # Two sides of one store must not meet.
+            agent = f"duel_{self._series}_{place}"
+            side.done(
                 Script(
                     agent,
                     script.states,
@@ -294,9 +299,9 @@ def _operation_seconds(side: SideProcess, script: Script) -> float:
 
 
 def _finish(sides: Mapping[str, SideProcess]) -> None:
-    for name in SIDES:
-        sides[name].dismiss()
-        assert isinstance(sides[name].answer(), Done)
+    for side in sides.values():
+        side.dismiss()
+        assert isinstance(side.answer(), Done)
 
 
 def _cpu_seconds() -> float:
