@@ -9,7 +9,7 @@ import numpy as np
 
 from agentmem_observe.bench.duel.side import Done, Turn
 from agentmem_observe.clock import SYSTEM_CLOCK, Clock
-from agentmem_observe.model import Int64Array
+from agentmem_observe.model import Float64Array, Int64Array, Uint8Array
 
 A, B = "A", "B"
 SIDES = (A, B)
@@ -75,6 +75,25 @@ class Plan:
                 (first, middle, stop),
             ):
                 yield side, Turn(begin, end)
+
+
+def typical_seconds(seconds: Float64Array, kinds: Uint8Array) -> float:
+    """Return what operations take on average, each counted as the median of its kind.
+
+    On a busy host one of ten takes ten times as long because others had the CPU meanwhile.
+
+    Args:
+        seconds: How long each took, at least one.
+        kinds: The index of its kind, of the same shape.
+
+    Examples:
+        >>> seconds = np.array([0.1, 0.1, 0.1, 9.0, 0.3])
+        >>> round(typical_seconds(seconds, np.array([0, 0, 0, 0, 1], np.uint8)), 3)
+        0.14
+    """
+    present, counts = np.unique(kinds, return_counts=True)
+    typical = [np.median(seconds[kinds == kind]) for kind in present]
+    return float(np.average(typical, weights=counts))
 
 
 def plan_for(operation_seconds: float) -> Plan:

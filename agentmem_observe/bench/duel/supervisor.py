@@ -26,6 +26,7 @@ from agentmem_observe.bench.duel.rounds import (
     overall,
     plan_for,
     take_turns,
+    typical_seconds,
 )
 from agentmem_observe.bench.duel.script import EQUAL_PARTS, Mix, write_script
 from agentmem_observe.bench.duel.side import Done, Move, Opened, Script, Start, Turn
@@ -33,8 +34,8 @@ from agentmem_observe.measure.noise import Noise, NoiseProbe, noise_between
 
 _PILOT_OPERATIONS = 2_000
 _PILOT_SECONDS = 0.02
-_PILOT_MOST_SECONDS = 1.0
-_PILOT_LEAST = 16
+_PILOT_MOST_SECONDS = 0.5
+_PILOT_LEAST = 64
 _UNKNOWN = Judgement("inconclusive", False, 0.0, None, None, ("no round was fought",))
 
 
@@ -285,16 +286,17 @@ def usable_cpus() -> Sequence[int]:
 
 
 def _operation_seconds(side: SideProcess, script: Script) -> float:
-    """Return how long an operation takes on average, but for outliers."""
+    """Return how long an operation takes on average, if nothing interrupts it."""
+    kinds = np.frombuffer(script.sequence, dtype=np.uint8)
     first, count = 0, 1
     while True:
-        stop = min(first + count, len(script.sequence))
+        stop = min(first + count, len(kinds))
         done = side.turn(Turn(first, stop))
-        seconds = np.sort(np.frombuffer(done.durations, dtype=np.int64)) / 1e9
+        seconds = np.frombuffer(done.durations, dtype=np.int64) / 1e9
         # One that was slow because it was the first, or interrupted, is not typical.
         is_typical = len(seconds) >= _PILOT_LEAST or seconds.sum() >= _PILOT_MOST_SECONDS
-        if stop == len(script.sequence) or (is_typical and seconds.sum() >= _PILOT_SECONDS):
-            return max(1e-7, float(seconds[: 1 + len(seconds) * 9 // 10].mean()))
+        if stop == len(kinds) or (is_typical and seconds.sum() >= _PILOT_SECONDS):
+            return max(1e-7, typical_seconds(seconds, kinds[first:stop]))
         first, count = stop, 2 * count
 
 
