@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agentmem_observe.analysis.duel import Judgement, judge_duel
+from agentmem_observe.analysis.duel import FIRST_LOOK, Judgement, judge_duel
 from agentmem_observe.bench.duel.installation import Installation
 from agentmem_observe.bench.duel.process import SideProcess, started
 from agentmem_observe.bench.duel.rounds import (
@@ -60,7 +60,7 @@ class DuelOptions:
         mix: Which operations there are.
         records: That each side holds before the first operation, >= 1.
         threshold_ratio: A change of less than this is as good as none, > 0.
-        rounds: At the most, 3 to 200.
+        rounds: At the most, 3 to 200; fewer if no more fit into the time.
         seconds: Of taking turns, at the most, > 0.
         seed: For everything random.
         timeout_seconds: After this a side that does not answer has failed.
@@ -108,6 +108,7 @@ class Duel:
         opened: What each side says of itself.
         mix: The operations that both sides can do.
         plan: How each round goes.
+        most_rounds: When it ends at the latest.
         rounds: That were fought.
         judgement: On all of them.
         noise: What else the host did meanwhile.
@@ -117,6 +118,7 @@ class Duel:
     opened: Mapping[str, Opened]
     mix: Mix
     plan: Plan
+    most_rounds: int
     rounds: list[Round] = field(default_factory=list)
     judgement: Judgement = _UNKNOWN
     noise: Noise | None = None
@@ -159,7 +161,7 @@ def fight(contenders: Mapping[str, Contender], options: DuelOptions, listener: L
         while not duel.judgement.final and duel.measured_seconds < options.seconds:
             duel.rounds.append(ring.round(len(duel.rounds) + 1, duel))
             duel.judgement = judge_duel(
-                [each.log_ratio for each in duel.rounds], options.rounds, options.threshold_ratio
+                [each.log_ratio for each in duel.rounds], duel.most_rounds, options.threshold_ratio
             )
             listener.round_ended(duel)
     own = _cpu_seconds() - cpu_before
@@ -184,7 +186,7 @@ class _Ring:
         self._tosses = np.random.default_rng()
 
     def pilot(self) -> Duel:
-        """Fight once for nothing, to see what both can do and how long it takes them."""
+        """Fight twice for nothing, to see what both can do and how long it takes them."""
         with self._pair(0, A, self._cpus[0] if self._cpus else None) as (sides, opened):
             mix = self._options.mix.within(
                 set(opened[A].capabilities) & set(opened[B].capabilities)
@@ -193,7 +195,11 @@ class _Ring:
             self._prepare(sides, script)
             slower = max(_operation_seconds(sides[name], script) for name in SIDES)
             _finish(sides)
-        return Duel(opened, mix, plan_for(slower))
+        duel = Duel(opened, mix, plan_for(slower), self._options.rounds)
+        # The judge must know how many rounds there can be; so many fit into the time.
+        fitting = int(self._options.seconds / self.round(0, duel).seconds)
+        duel.most_rounds = min(duel.most_rounds, max(fitting, FIRST_LOOK))
+        return duel
 
     def round(self, number: int, duel: Duel) -> Round:
         """Fight a round that counts."""

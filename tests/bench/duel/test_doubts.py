@@ -36,6 +36,7 @@ def told(
         {"A": a, "B": b},
         Mix({"search_memory": 1.0}),
         Plan(10, 10),
+        25,
         [one],
         judgement,
         replace(QUIET, **(noise or {})),
