@@ -33,7 +33,7 @@ def display(options: DuelOptions) -> Iterator[Listener]:
         options: Of the duel.
     """
     if log_of().is_json or not sys.stderr.isatty():
-        yield _Lines(options)
+        yield _Lines()
         return
     console = Console(stderr=True)
     console.width -= len("^C ")  # room for its echo: a wrapped line would leave a bar behind
@@ -51,8 +51,7 @@ def display(options: DuelOptions) -> Iterator[Listener]:
 class _Lines(Listener):
     """A line for each round, for logs and pipes."""
 
-    def __init__(self, options: DuelOptions) -> None:
-        self._options = options
+    def __init__(self) -> None:
         self._log = log_of()
 
     def began(self, duel: Duel) -> None:
@@ -66,9 +65,9 @@ class _Lines(Listener):
         low, high = judgement.interval or (None, None)
         self._log.say(
             "duel_round_ended",
-            f"round {last.number} of at most {self._options.rounds}: {standing(duel)}",
+            f"round {last.number} of at most {duel.most_rounds}: {standing(duel)}",
             number=last.number,
-            total=self._options.rounds,
+            total=duel.most_rounds,
             change_ratio=judgement.change_ratio,
             change_low_ratio=low,
             change_high_ratio=high,
@@ -83,7 +82,7 @@ class _Bar(Listener):
         self._bars, self._task = bars, task
 
     def began(self, duel: Duel) -> None:
-        self._bars.update(self._task, standing="")
+        self._bars.update(self._task, total=duel.most_rounds, standing="")
 
     def round_ended(self, duel: Duel) -> None:
         self._bars.update(self._task, completed=len(duel.rounds), standing=standing(duel))
@@ -180,7 +179,7 @@ def _effort(result: Mapping[str, Any]) -> str:
     figures, metadata = result["results"], result["metadata"]
     cpus = sorted({each["cpu"] for each in metadata["rounds"] if each["cpu"] is not None})
     where = (
-        f"both sides of a round on one CPU ({', '.join(map(str, cpus))} in turns)"
+        f"both sides of a round on one CPU ({' or '.join(map(str, cpus))})"
         if cpus
         else "on whatever CPUs the system chose"
     )

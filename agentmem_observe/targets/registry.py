@@ -8,10 +8,9 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -19,6 +18,9 @@ import msgspec
 from agentmem_observe.errors import TargetError, UsageError, did_you_mean
 from agentmem_observe.targets.base import MemoryTarget
 from agentmem_observe.targets.credentials import redact as redact
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 TARGETS = {
     "embedded": "agentmem_observe.targets.embedded:from_spec",
@@ -193,8 +195,11 @@ def build_target(text: str, directory: Path) -> MemoryTarget:
     return target  # type: ignore[no-any-return]  # checked above, method by method
 
 
-def _other_schemes() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _other_schemes() -> "dict[str, EntryPoint]":
+    # Not imported before: it is a seventh of what a process takes to start that measures a target
+    # of ours, and a duel starts dozens of them.
+    metadata = importlib.import_module("importlib.metadata")
+    return {point.name: point for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
 
 
 def _load_adapter(spec: TargetSpec) -> Callable[[TargetSpec], Any]:

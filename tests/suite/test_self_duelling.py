@@ -16,8 +16,8 @@ def ended(verdict, change_ratio: float = 0.0, seconds: float = 1.0) -> Duel:
     judgement = Judgement(verdict, True, change_ratio, None, None, ())
     reading = NoiseProbe().read()
     noise = noise_between(reading, reading)
-    one = Round(1, "A", 0, {}, change_ratio, seconds, 0)
-    return Duel({}, Mix(EQUAL_PARTS), Plan(1, 1), [one, one], judgement, noise, 5 * seconds)
+    one = Round(1, "A", 0, {}, change_ratio, seconds, 0.1, 0)
+    return Duel({}, Mix(EQUAL_PARTS), Plan(1, 1), 25, [one, one], judgement, noise, 5 * seconds)
 
 
 def test_a_search_does_as_many_units_of_work_as_are_said(monkeypatch):

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 import agentmem_observe.targets.redis
 from agentmem_observe.errors import AgentMemObserveError, TargetError, UsageError
 from agentmem_observe.model import Record
-from agentmem_observe.targets import registry
 from agentmem_observe.targets.fake import FakeTarget
 from agentmem_observe.targets.registry import (
     ENTRY_POINT_GROUP,
@@ -107,7 +106,7 @@ def register(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     def installed(**selection: str) -> EntryPoints:
         return EntryPoints([EntryPoint(name, value, ENTRY_POINT_GROUP)]).select(**selection)
 
-    monkeypatch.setattr(registry, "entry_points", installed)
+    monkeypatch.setattr("importlib.metadata.entry_points", installed)
 
 
 @pytest.mark.parametrize(

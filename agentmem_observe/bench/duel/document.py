@@ -41,6 +41,7 @@ def document(
             "least_change_ratio": judgement.least_change_ratio,
             "threshold_ratio": options.threshold_ratio,
             "rounds": len(duel.rounds),
+            "most_rounds": duel.most_rounds,
             "measured_seconds": duel.measured_seconds,
             "operations": {kind: _kind(duel, kind, options) for kind in duel.mix.shares},
         },
@@ -81,7 +82,7 @@ def _kind(duel: Duel, kind: str, options: DuelOptions) -> dict[str, Any]:
     if not figures:
         return {"count": 0}
     judgement = judge_duel(
-        [each.log_ratio for each in figures], options.rounds, options.threshold_ratio
+        [each.log_ratio for each in figures], duel.most_rounds, options.threshold_ratio
     )
     low, high = judgement.interval or (None, None)
     p95 = [each.p95_log_ratio for each in figures if each.p95_log_ratio is not None]
@@ -121,5 +122,6 @@ def _round(each: Round) -> dict[str, Any]:
         "log_ratio": each.log_ratio,
         "log_ratios": {kind: figures.log_ratio for kind, figures in each.figures.items()},
         "seconds": each.seconds,
+        "cpu_seconds": each.cpu_seconds,
         "switches": each.switches,
     }

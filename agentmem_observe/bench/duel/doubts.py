@@ -27,8 +27,8 @@ def _of_the_sides(duel: Duel, contenders: Mapping[str, Contender]) -> list[str]:
     variables = contenders[A].installation.environment != contenders[B].installation.environment
     if is_meant and not variables and ours == theirs:
         said.append(
-            f"both sides ran the same code, {ours.origin}: see that each finds its own, as with "
-            "--pythonpath-a"
+            f"both sides imported the same files, {ours.origin} and all others: see that each "
+            "finds its own code"
         )
     if ours.python != theirs.python:
         said.append(f"A runs on Python {ours.python}, B on {theirs.python}: that is compared too")

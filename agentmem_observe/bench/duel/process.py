@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import selectors
+import signal
 import subprocess
 import tempfile
 import time
@@ -21,6 +22,9 @@ from agentmem_observe.units import format_seconds
 _FLAGS = ("-P", "-u", "-X", "faulthandler")
 _LOG_TAIL_BYTES = 4_000
 _READ_BYTES = 1 << 20
+_LOOK_SECONDS = 0.5
+_FAREWELL_SECONDS = 5.0
+_SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}  # some have none
 _MISSING = re.compile(r"ModuleNotFoundError: No module named '(agentmem_observe|msgspec|numpy)'")
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -94,11 +98,12 @@ class SideProcess:
                     f"no answer after {format_seconds(self._patience_seconds)}; allow more with "
                     "--timeout"
                 )
-            if not _readable(self._pipe, left):
-                continue
-            data = os.read(self._pipe, _READ_BYTES)
-            if not data:
-                raise self._broken(f"its process ended with exit code {self._process.wait()}")
+            # Not its pipe alone tells that it has ended: a child of its own may hold it.
+            ended = self._process.poll() is not None
+            readable = _readable(self._pipe, 0 if ended else min(left, _LOOK_SECONDS))
+            data = os.read(self._pipe, _READ_BYTES) if readable else b""
+            if not data and (ended or readable):
+                raise self._broken(_how_it_ended(self._process))
             self._pending += data
         answer = _answers.decode(body)
         if isinstance(answer, side.Failed):
@@ -126,6 +131,16 @@ class SideProcess:
             )
         told = "".join(f"\n  {line}" for line in said.splitlines())
         return BenchmarkError(f"side {self.name}: {reason}{told}")
+
+
+def _how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    try:
+        code = process.wait(_FAREWELL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "its process closed its pipe and hung"
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    return f"its process was killed by {_SIGNAL_NAMES.get(-code, f'signal {-code}')}"
 
 
 def _readable(pipe: int, seconds: float) -> bool:

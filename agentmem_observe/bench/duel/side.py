@@ -15,6 +15,7 @@ import struct
 import sys
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -105,6 +106,7 @@ class Opened(msgspec.Struct, tag=True):
         origin: The file that its class is from.
         python: Version of the interpreter.
         observe: Version of this package.
+        modules: Checksum of the paths of all modules that were imported.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Opened(msgspec.Struct, tag=True):
     origin: str
     python: str
     observe: str
+    modules: int
 
 
 class Done(msgspec.Struct, tag=True):
@@ -235,6 +238,7 @@ class Side:
             str(getattr(module, "__file__", "")),
             platform.python_version(),
             __version__,
+            _modules_checksum(),
         )
 
     def follow(self, order: Order) -> Done:
@@ -372,6 +376,11 @@ def _move(cpu: int) -> None:
     """Keep all threads of this process on one CPU."""
     for thread in os.listdir("/proc/self/task"):
         os.sched_setaffinity(int(thread), {cpu})
+
+
+def _modules_checksum() -> int:
+    paths = {str(getattr(module, "__file__", "")) for module in list(sys.modules.values())}
+    return zlib.crc32("\n".join(sorted(paths)).encode())
 
 
 def _usage() -> tuple[float, int]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agentmem_observe.analysis.duel import Judgement, judge_duel
+from agentmem_observe.analysis.duel import FIRST_LOOK, Judgement, judge_duel
 from agentmem_observe.bench.duel.installation import Installation
 from agentmem_observe.bench.duel.process import SideProcess, started
 from agentmem_observe.bench.duel.rounds import (
@@ -26,6 +26,7 @@ from agentmem_observe.bench.duel.rounds import (
     overall,
     plan_for,
     take_turns,
+    typical_seconds,
 )
 from agentmem_observe.bench.duel.script import EQUAL_PARTS, Mix, write_script
 from agentmem_observe.bench.duel.side import Done, Move, Opened, Script, Start, Turn
@@ -33,8 +34,8 @@ from agentmem_observe.measure.noise import Noise, NoiseProbe, noise_between
 
 _PILOT_OPERATIONS = 2_000
 _PILOT_SECONDS = 0.02
-_PILOT_MOST_SECONDS = 1.0
-_PILOT_LEAST = 16
+_PILOT_MOST_SECONDS = 0.5
+_PILOT_LEAST = 64
 _UNKNOWN = Judgement("inconclusive", False, 0.0, None, None, ("no round was fought",))
 
 
@@ -59,7 +60,7 @@ class DuelOptions:
         mix: Which operations there are.
         records: That each side holds before the first operation, >= 1.
         threshold_ratio: A change of less than this is as good as none, > 0.
-        rounds: At the most, 3 to 200.
+        rounds: At the most, 3 to 200; fewer if no more fit into the time.
         seconds: Of taking turns, at the most, > 0.
         seed: For everything random.
         timeout_seconds: After this a side that does not answer has failed.
@@ -85,6 +86,7 @@ class Round:
         figures: By kind of operation.
         log_ratio: All kinds together, see `rounds.overall`.
         seconds: How long the turns took.
+        cpu_seconds: CPU time that they took.
         switches: How often a side had to leave the CPU to others in its turn.
     """
 
@@ -94,6 +96,7 @@ class Round:
     figures: Mapping[str, KindFigures]
     log_ratio: float
     seconds: float
+    cpu_seconds: float
     switches: int
 
 
@@ -105,6 +108,7 @@ class Duel:
         opened: What each side says of itself.
         mix: The operations that both sides can do.
         plan: How each round goes.
+        most_rounds: When it ends at the latest.
         rounds: That were fought.
         judgement: On all of them.
         noise: What else the host did meanwhile.
@@ -114,6 +118,7 @@ class Duel:
     opened: Mapping[str, Opened]
     mix: Mix
     plan: Plan
+    most_rounds: int
     rounds: list[Round] = field(default_factory=list)
     judgement: Judgement = _UNKNOWN
     noise: Noise | None = None
@@ -156,7 +161,7 @@ def fight(contenders: Mapping[str, Contender], options: DuelOptions, listener: L
         while not duel.judgement.final and duel.measured_seconds < options.seconds:
             duel.rounds.append(ring.round(len(duel.rounds) + 1, duel))
             duel.judgement = judge_duel(
-                [each.log_ratio for each in duel.rounds], options.rounds, options.threshold_ratio
+                [each.log_ratio for each in duel.rounds], duel.most_rounds, options.threshold_ratio
             )
             listener.round_ended(duel)
     own = _cpu_seconds() - cpu_before
@@ -174,10 +179,15 @@ class _Ring:
         self._contenders, self._options, self._directory = contenders, options, directory
         self._series = secrets.token_hex(4)
         self._cpus = usable_cpus()
+        # A toss before each round decides which side comes first in everything. Then whatever the
+        # host does from round to round favours either side as likely, and it is by chance alone
+        # that one is favoured in most of them. Not from the seed: its tosses would be the same in
+        # every duel.
+        self._tosses = np.random.default_rng()
 
     def pilot(self) -> Duel:
-        """Fight once for nothing, to see what both can do and how long it takes them."""
-        with self._pair(0, A) as (sides, opened):
+        """Fight twice for nothing, to see what both can do and how long it takes them."""
+        with self._pair(0, A, self._cpus[0] if self._cpus else None) as (sides, opened):
             mix = self._options.mix.within(
                 set(opened[A].capabilities) & set(opened[B].capabilities)
             )
@@ -185,12 +195,17 @@ class _Ring:
             self._prepare(sides, script)
             slower = max(_operation_seconds(sides[name], script) for name in SIDES)
             _finish(sides)
-        return Duel(opened, mix, plan_for(slower))
+        duel = Duel(opened, mix, plan_for(slower), self._options.rounds)
+        # The judge must know how many rounds there can be; so many fit into the time.
+        fitting = int(self._options.seconds / self.round(0, duel).seconds)
+        duel.most_rounds = min(duel.most_rounds, max(fitting, FIRST_LOOK))
+        return duel
 
     def round(self, number: int, duel: Duel) -> Round:
         """Fight a round that counts."""
-        first = SIDES[(number - 1) % 2]
-        with self._pair(number, first) as (sides, _):
+        first = SIDES[self._tosses.integers(2)]
+        cpu = int(self._tosses.choice(self._cpus)) if self._cpus else None
+        with self._pair(number, first, cpu) as (sides, _):
             script = self._script(number, duel.mix, duel.plan.operations)
             self._prepare(sides, script)
             times = take_turns(sides, duel.plan, first)
@@ -199,34 +214,34 @@ class _Ring:
         return Round(
             number,
             first,
-            self._cpu(number),
+            cpu,
             figures,
             overall(figures, duel.mix.shares),
             times.seconds,
+            times.cpu_seconds,
             times.switches,
         )
-
-    def _cpu(self, number: int) -> int | None:
-        # Each CPU for a round that A begins and one that B begins.
-        return self._cpus[number // 2 % len(self._cpus)] if self._cpus else None
 
     def _hash_seed(self, number: int) -> int:
         return int(np.random.default_rng((self._options.seed, number)).integers(1, 1 << 32))
 
     @contextmanager
     def _pair(
-        self, number: int, first: str
+        self, number: int, first: str, cpu: int | None
     ) -> Iterator[tuple[Mapping[str, SideProcess], Mapping[str, Opened]]]:
-        """Start both sides at the same time, on two CPUs if there are; then they share one."""
-        cpu = self._cpu(number)
+        """Start both sides at the same time, on two CPUs if there are; then they share one.
+
+        What is done to one after the other is done in the order in which they begin, and they are
+        named by their place in that: the pages that a process gets depend on who came before.
+        """
         others = [other for other in self._cpus if other != cpu]
         root = self._directory / str(number)
         with ExitStack() as stack:
             stack.callback(shutil.rmtree, root, ignore_errors=True)
             sides: dict[str, SideProcess] = {}
-            for name in SIDES:
+            for place, name in enumerate((first, *(each for each in SIDES if each != first))):
                 contender = self._contenders[name]
-                own = root / name
+                own = root / str(place)
                 own.mkdir(parents=True)
                 sides[name] = stack.enter_context(
                     started(
@@ -240,23 +255,23 @@ class _Ring:
                 shadowing = contender.installation.is_ours
                 sides[name].tell(Start(contender.spec, str(own), shadowing))
             opened = {}
-            for name in SIDES:
-                answer = sides[name].answer()
+            for name, side in sides.items():
+                answer = side.answer()
                 assert isinstance(answer, Opened)
                 opened[name] = answer
             if cpu is not None and others:
-                for name in SIDES:
-                    sides[name].done(Move(cpu))
+                for side in sides.values():
+                    side.done(Move(cpu))
             yield sides, opened
 
     def _script(self, number: int, mix: Mix, operations: int) -> Script:
         return write_script((self._options.seed, number), mix, operations, self._options.records)
 
     def _prepare(self, sides: Mapping[str, SideProcess], script: Script) -> None:
-        for name in SIDES:
-            # Two sides of one store must not meet; both names are as long.
-            agent = f"duel_{self._series}_{name.lower()}"
-            sides[name].done(
+        for place, side in enumerate(sides.values()):
+            # Two sides of one store must not meet.
+            agent = f"duel_{self._series}_{place}"
+            side.done(
                 Script(
                     agent,
                     script.states,
@@ -277,23 +292,24 @@ def usable_cpus() -> Sequence[int]:
 
 
 def _operation_seconds(side: SideProcess, script: Script) -> float:
-    """Return how long an operation takes on average, but for outliers."""
+    """Return how long an operation takes on average, if nothing interrupts it."""
+    kinds = np.frombuffer(script.sequence, dtype=np.uint8)
     first, count = 0, 1
     while True:
-        stop = min(first + count, len(script.sequence))
+        stop = min(first + count, len(kinds))
         done = side.turn(Turn(first, stop))
-        seconds = np.sort(np.frombuffer(done.durations, dtype=np.int64)) / 1e9
+        seconds = np.frombuffer(done.durations, dtype=np.int64) / 1e9
         # One that was slow because it was the first, or interrupted, is not typical.
         is_typical = len(seconds) >= _PILOT_LEAST or seconds.sum() >= _PILOT_MOST_SECONDS
-        if stop == len(script.sequence) or (is_typical and seconds.sum() >= _PILOT_SECONDS):
-            return max(1e-7, float(seconds[: 1 + len(seconds) * 9 // 10].mean()))
+        if stop == len(kinds) or (is_typical and seconds.sum() >= _PILOT_SECONDS):
+            return max(1e-7, typical_seconds(seconds, kinds[first:stop]))
         first, count = stop, 2 * count
 
 
 def _finish(sides: Mapping[str, SideProcess]) -> None:
-    for name in SIDES:
-        sides[name].dismiss()
-        assert isinstance(sides[name].answer(), Done)
+    for side in sides.values():
+        side.dismiss()
+        assert isinstance(side.answer(), Done)
 
 
 def _cpu_seconds() -> float:

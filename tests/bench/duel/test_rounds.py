@@ -208,7 +208,7 @@ def test_blocks_are_short_and_rounds_too_unless_operations_are_long(operation_se
     assert plan.block * operation_seconds <= max(0.003, operation_seconds)
     seconds = 2 * plan.operations * operation_seconds
     assert seconds <= max(
-        0.12, 1.1 * 4 * operation_seconds * max(5, min(12, 0.25 / operation_seconds))
+        0.09, 1.1 * 4 * operation_seconds * max(5, min(12, 0.25 / operation_seconds))
     )
 
 
