@@ -224,6 +224,7 @@ SMALL = {
         "soak_hours": 1,
         "leaks_per_thousand": [10],
         "drift_ratios": [1.5],
+        "histories": 1,
         "histograms": 20,
         "hammer_seconds": 11,
         "stretch_seconds": 11,
