@@ -225,6 +225,7 @@ SMALL = {
         "leaks_per_thousand": [10],
         "drift_ratios": [1.5],
         "judgements": 2,
+        "histories": 1,
         "histograms": 20,
         "hammer_seconds": 11,
         "stretch_seconds": 11,
