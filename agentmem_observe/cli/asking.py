@@ -180,17 +180,7 @@ def _print(status: dict[str, Any]) -> None:
         f"{status['process']['rss_bytes'] / 2**20:.0f} MiB"
     )
     table = Table(box=None, pad_edge=False)
-    for heading in (
-        "job",
-        "state",
-        "last run",
-        "ok",
-        "failed",
-        "validity",
-        "leak",
-        "history",
-        "next",
-    ):
+    for heading in ("job", "state", "last run", "runs", "validity", "leak", "history", "next"):
         table.add_column(heading)
     for job in status["jobs"]:
         last, due = job["last_run"], job["next_due_at"]
@@ -198,8 +188,7 @@ def _print(status: dict[str, Any]) -> None:
             job["name"],
             job["state"],
             f"{last['status']} {_clock(last['ended_at'])}" if last else "-",
-            str(job["runs"]["ok"]),
-            str(job["runs"]["failed"]),
+            _counted(job["runs"]),
             job["validity"]["verdict"] if job["validity"] else "-",
             job["leak"]["verdict"] if job["leak"] else "-",
             found["verdict"] if (found := job.get("regression")) else "-",
@@ -216,6 +205,12 @@ def _wrapped(line: str, width: int) -> str:
     return textwrap.fill(
         line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
+
+
+def _counted(runs: dict[str, int]) -> str:
+    """Return how many runs there were since the start, in few letters: 80 columns are to do."""
+    failed = f", {runs['failed']} failed" if runs["failed"] else ""
+    return f"{runs['ok']} ok{failed}"
 
 
 def _clock(at: float) -> str:
