@@ -127,7 +127,7 @@ def around(values: Iterable[float], kind: Kind = "linear") -> tuple[float, float
     if low == high:
         return 0.0, 1.0
     step = _nice_step((high - low) / 4)
-    return -_up_to(-low, step), _up_to(high, step)
+    return 0.0 - _up_to(-low, step), _up_to(high, step)  # and never -0.0
 
 
 def _up_to(value: float, step: float) -> float:
