@@ -154,7 +154,7 @@ class Waits(Grants):
     """Lets the worker wait for a while before it grants anything."""
 
     def turn(self, asked: bool) -> Turn:
-        if asked and self.polls_while_waiting < 5:
+        if asked and self.polls_while_waiting < 12:
             self.polls_while_waiting += 1
             self.windows_before = len(self.windows)
             return Turn.WAIT
@@ -164,9 +164,9 @@ class Waits(Grants):
 def test_a_worker_waits_for_its_turn_beyond_its_time_limit(tmp_path: Path) -> None:
     listener = Waits(1)
 
-    result = soak(tmp_path, listener, time_limit_seconds=0.9)
+    result = soak(tmp_path, listener, time_limit_seconds=5)  # it polls twice a second
 
-    assert listener.polls_while_waiting == 5
+    assert listener.polls_while_waiting == 12
     assert listener.windows_before == 0
     assert result["metadata"]["status"] == "ok"
 
