@@ -26,6 +26,8 @@ FEWEST = LENGTHS[0]
 _SHORTEST_PART = 24
 """A part of a series that is looked at for itself: shorter ones see less than they cost."""
 
+_ROUNDING = 1e-9
+
 _SMALLEST_P = 1e-6
 """What lies further out was not simulated, and is not told apart."""
 
@@ -79,8 +81,11 @@ def best_split(values: Floats) -> Split | None:
     if len(values) < FEWEST:
         return None
     found = energies(normal_scores(values))
-    index = int(np.argmax(found))
-    return Split(index + LEAST_SIDE, chance(float(found[index]), len(values)))
+    most = found.max()
+    # A value just in the middle may belong to either side by its rank, and not by what it is.
+    alike = np.flatnonzero(found >= most - _ROUNDING * abs(most)) + LEAST_SIDE
+    at = max(alike.tolist(), key=lambda at: abs(values[at:].mean() - values[:at].mean()))
+    return Split(at, chance(float(most), len(values)))
 
 
 def energies(scores: Floats) -> Floats:

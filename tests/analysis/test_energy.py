@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentmem_observe.analysis import energy
@@ -53,6 +53,7 @@ def test_another_unit_changes_nothing(factor: float, offset: float, seed: int) -
 
 
 @given(seed=st.integers(0, 99), before=st.integers(15, 40), after=st.integers(15, 40))
+@example(seed=94, before=21, after=20)  # the ranks alone leave it open where the middle belongs
 @settings(max_examples=40, deadline=None)
 def test_a_series_read_backwards_changes_at_the_same_places(
     seed: int, before: int, after: int
