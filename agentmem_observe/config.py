@@ -238,6 +238,9 @@ class SelfConfig(Section):
         histories: Simulated histories of one metric per environment and change; of whole sets of
             metrics there are a tenth.
         history_seed: Seed of their runs.
+        duels: Real duels of each kind.
+        duel_rounds: Rounds of a duel at the most.
+        duel_seconds: How long a duel measures at the most.
         histograms: Histograms on the page whose scrape is measured.
         hammer_seconds: For how long in all a daemon's endpoint is hammered.
         stretch_seconds: About how long without a break, and then left in quiet.
@@ -266,6 +269,9 @@ class SelfConfig(Section):
     judging_seed: PositiveInt = 77
     histories: PositiveInt = 30
     history_seed: PositiveInt = 77
+    duels: PositiveInt = 5
+    duel_rounds: PositiveInt = 25
+    duel_seconds: PositiveNumber = 10
     histograms: PositiveInt = 600
     hammer_seconds: PositiveNumber = 60
     stretch_seconds: PositiveNumber = 15

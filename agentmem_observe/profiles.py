@@ -57,6 +57,7 @@ PROFILES: dict[str, dict[str, dict[str, Any]]] = {
             "cycle_runs": 3,
             "judgements": 20,
             "histories": 10,
+            "duels": 1,
             "hammer_seconds": 15,
             "standing_seconds": 30,
         },
