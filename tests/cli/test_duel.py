@@ -309,6 +309,8 @@ def blocked(memory: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs are born deaf to it, and so is what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
         worker, parent = map(int, fifo.read_text().split())
