@@ -94,8 +94,16 @@ def counts(result: Result) -> dict[tuple[str, str], int]:
 
 
 def alive(pid_file: Path) -> bool:
-    pid = int(pid_file.read_text())
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    """Return whether a process lives on: one that is killed may take a moment to die."""
+    try:
+        process = psutil.Process(int(pid_file.read_text()))
+        for _ in range(1_000):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            threading.Event().wait(0.01)
+    except psutil.NoSuchProcess:
+        return False
+    return True
 
 
 class Hooks(Observer, Listener):
