@@ -121,7 +121,7 @@ def damaged(directory: Path) -> dict[str, str]:
         "renamed": (json.dumps({"bench": 1}), "not one of benchmark"),
         "list": ("[]", "expected an object"),
         "binary": ("\x00\x01", "not valid JSON"),
-        "deep": ('{"a":' * 5000 + "1" + "}" * 5000, "nested too deeply"),
+        "deep": ('{"a":' * 100_000 + "1" + "}" * 100_000, "nested too deeply"),
     }
     (directory / "storage").mkdir(parents=True)
     for name, (text, _) in contents.items():
