@@ -92,9 +92,24 @@ class UslFit:
 
     def throughput(self, agents: float) -> float:
         """Return what the law says of a number of agents (>= 1), in operations per second."""
-        others = agents - 1
-        cost = 1 + self.contention.value * others + self.coherence.value * agents * others
-        return self.rate.value * agents / cost
+        return usl_throughput(agents, self.rate.value, self.contention.value, self.coherence.value)
+
+
+def usl_throughput(agents: float, rate: float, contention: float, coherence: float) -> float:
+    """Return what the Universal Scalability Law says, in operations per second.
+
+    Args:
+        agents: How many, >= 1.
+        rate: Throughput of one agent, operations per second.
+        contention: The cost of waiting for each other, >= 0.
+        coherence: The cost of agreeing with each other, >= 0.
+
+    Examples:
+        >>> usl_throughput(10, rate=100.0, contention=1.0, coherence=0.0)
+        100.0
+    """
+    others = agents - 1
+    return rate * agents / (1 + contention * others + coherence * agents * others)
 
 
 def fit_usl(agents: Sequence[int], throughputs: Sequence[float]) -> UslFit | Refusal:

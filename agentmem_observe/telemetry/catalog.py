@@ -47,6 +47,11 @@ LABELS: Final = {
         Label("status", "agentmem.status", "ok, skipped or failed."),
         Label("verdict", "agentmem.verdict", "The verdicts that there are; 1 is the one given."),
         Label("bottleneck", "agentmem.bottleneck", "What limits; 1 is the one named."),
+        Label("agents", "agentmem.agents", "How many agents shared the target."),
+        Label("line", "agentmem.line", "Of a curve: measured; law, the fit to it; or ideal."),
+        Label("records", "agentmem.records", "How many records the target held."),
+        Label("percentile", "agentmem.percentile", "p50, p95 or p99."),
+        Label("k", "agentmem.k", "How many hits a search asked for."),
         Label("resource", "agentmem.resource", "What was waited for: cpu, io or memory."),
         Label("direction", "agentmem.direction", "read or write; received, sent or loopback."),
         Label("type", "agentmem.type", "voluntary or involuntary switch; minor or major fault."),
@@ -289,6 +294,21 @@ SCALING_BOTTLENECK = _metric(
     states=("none", "cpu", "gil", "lock", "disk", "target"),
 )  # fmt: skip
 
+SCALING_THROUGHPUT = _metric(
+    "scaling_operations_per_second", Kind.GAUGE, "{operation}/s", (*RUN, "agents", "line"),
+    "Throughput by number of agents, of the last run that has such a curve.",
+)  # fmt: skip
+VOLUME_SERVICE_TIME = _metric(
+    "volume_service_time_seconds", Kind.GAUGE, "s", (*RUN, "records", "operation", "percentile"),
+    "Service time by number of records held, of the last run that has such a curve.",
+    better="lower",
+)  # fmt: skip
+VOLUME_RECALL = _metric(
+    "volume_recall_ratio", Kind.GAUGE, "1", (*RUN, "records", "k"),
+    "Share of the k truly nearest that searches found, by number of records held.",
+    better="higher",
+)  # fmt: skip
+
 # Jobs of the daemon
 
 JOB_STATE = _metric(
@@ -449,6 +469,11 @@ EXPORTER_CPU = _metric(
 EXPORTER_RSS = _metric(
     "exporter_resident_memory_bytes", Kind.GAUGE, "By", (), "RSS of this process."
 )
+HOST_AVAILABLE = _metric(
+    "host_available_memory_bytes", Kind.GAUGE, "By", (),
+    "What processes here can still take before they swap, or their control group is full.",
+    better="higher",
+)  # fmt: skip
 EXPORTER_SERIES = _metric(
     "exporter_series", Kind.GAUGE, "{series}", (), "Series that are exported now."
 )

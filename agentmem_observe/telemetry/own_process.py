@@ -3,10 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
-from agentmem_observe.telemetry.catalog import EXPORTER_CPU, EXPORTER_RSS
+from agentmem_observe.measure.procfs import read_text
+from agentmem_observe.telemetry.catalog import EXPORTER_CPU, EXPORTER_RSS, HOST_AVAILABLE
 from agentmem_observe.telemetry.registry import MetricRegistry
 
 
@@ -15,12 +17,28 @@ def _rss_bytes() -> int:
     return rss
 
 
+def available_bytes(
+    of_host: Callable[[], int] = lambda: int(psutil.virtual_memory().available),
+    control_group: Path = Path("/sys/fs/cgroup"),
+) -> int:
+    """Return what processes here can still take: the host has, and the control group allows.
+
+    Args:
+        of_host: What the host has, in bytes.
+        control_group: Where a container sees its own; elsewhere it sets no limit there.
+    """
+    limit, used = (read_text(control_group / f"memory.{name}") for name in ("max", "current"))
+    if limit is None or used is None or not limit.strip().isdigit():
+        return of_host()
+    return max(0, min(of_host(), int(limit) - int(used)))
+
+
 def watch_own_process(
     registry: MetricRegistry,
     cpu_seconds: Callable[[], float] = time.process_time,
     rss_bytes: Callable[[], int] = _rss_bytes,
 ) -> None:
-    """Have a registry say, at every collect, what CPU time and memory this process has taken.
+    """Have a registry say, at every collect, what this process has taken, and what is left.
 
     Args:
         registry: To be told once: twice would count the CPU time twice.
@@ -37,5 +55,6 @@ def watch_own_process(
             registry.add(EXPORTER_CPU, {}, now - counted)
             counted = now
         registry.set(EXPORTER_RSS, {}, rss_bytes())
+        registry.set(HOST_AVAILABLE, {}, available_bytes())
 
     registry.on_collect(read)

@@ -149,6 +149,25 @@ class MetricRegistry:
                     del known[each]
             self.set(metric, labels, value)
 
+    def set_curve(
+        self, metric: Metric, labels: Mapping[str, str], points: Mapping[tuple[str, ...], float]
+    ) -> None:
+        """Set the points of a gauge, in place of all that it had with the labels they share.
+
+        Args:
+            metric: A gauge of the catalog.
+            labels: Its first labels, which are the curve's.
+            points: By the values of its other labels, in their order.
+
+        Raises:
+            ValueError: If the metric is no gauge, or a label is missing or strange.
+        """
+        others = [name for name in metric.labels if name not in labels]
+        with self._lock:
+            self._forget(metric, labels)
+            for values, value in points.items():
+                self.set(metric, {**labels, **dict(zip(others, values, strict=True))}, value)
+
     def set_state(self, metric: Metric, labels: Mapping[str, str], state: str) -> None:
         """Set a state: 1 for the series of this value of the last label, 0 for the others.
 
@@ -216,11 +235,14 @@ class MetricRegistry:
     def forget(self, **about: str) -> None:
         """Drop all series with these labels among others: what they are about is no more."""
         with self._lock:
-            for name, known in self._series.items():
-                labels = METRICS[name].labels
-                for values in list(known):
-                    if about.items() <= dict(zip(labels, values, strict=True)).items():
-                        del known[values]
+            for name in self._series:
+                self._forget(METRICS[name], about)
+
+    def _forget(self, metric: Metric, about: Mapping[str, str]) -> None:
+        known = self._series.get(metric.name, {})
+        for values in list(known):
+            if about.items() <= dict(zip(metric.labels, values, strict=True)).items():
+                del known[values]
 
     def on_collect(self, callback: Callable[[], None]) -> None:
         """Call this before every `collect`, to bring in what is only read when it is asked for."""

@@ -10,6 +10,7 @@ from agentmem_observe.results.histograms import aggregate_of
 from agentmem_observe.results.schema import ended_at
 from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.catalog import METRICS, Metric
+from agentmem_observe.telemetry.curves import at, curves_of
 from agentmem_observe.telemetry.registry import MetricRegistry
 
 _HISTOGRAMS = {
@@ -189,14 +190,14 @@ class RunMetrics:
         """A run ended with this result, which is that of operations and samples already told."""
         run, metadata = RunKey.of(document), document["metadata"]
         status = metadata.get("status", "ok")
-        at = ended_at(document)
+        ended = ended_at(document)
         self.registry.add(catalog.BENCHMARK_RUNS, run.labels(status=status), 1)
         self._set(catalog.BENCHMARK_RUNNING, run, 0)
         self._set(catalog.BENCHMARK_DURATION, run, metadata.get("execution_time"))
-        self._set(catalog.BENCHMARK_LAST_END, run, at)
+        self._set(catalog.BENCHMARK_LAST_END, run, ended)
         if status == "ok":
             self._set(catalog.BENCHMARK_PROGRESS, run, 1)
-            self._set(catalog.BENCHMARK_LAST_SUCCESS, run, at)
+            self._set(catalog.BENCHMARK_LAST_SUCCESS, run, ended)
         self.describe(run.target, metadata)
         self._judge(run, metadata, document.get("results", {}))
         self._cost(run, metadata)
@@ -236,22 +237,24 @@ class RunMetrics:
         self.registry.set_alone(catalog.RUN_INFO, labels, 1, of="target")
 
     def _judge(self, run: RunKey, metadata: Mapping[str, Any], results: Any) -> None:
-        self._set_state(catalog.VALIDITY, run, _at(metadata, "validity", "verdict"))
-        self._set_state(catalog.LEAK, run, _at(results, "leak", "verdict"))
-        by_cycles = _at(results, "leak", "cycles", "bytes_per_operation")
-        by_floor = _at(results, "leak", "floor", "bytes_per_operation")
+        self._set_state(catalog.VALIDITY, run, at(metadata, "validity", "verdict"))
+        self._set_state(catalog.LEAK, run, at(results, "leak", "verdict"))
+        by_cycles = at(results, "leak", "cycles", "bytes_per_operation")
+        by_floor = at(results, "leak", "floor", "bytes_per_operation")
         leaked = by_floor if by_cycles is None else by_cycles
-        if leaked is None and _at(results, "leak", "verdict") == "none":
+        if leaked is None and at(results, "leak", "verdict") == "none":
             leaked = 0.0
         self._set_or_drop(catalog.LEAK_BYTES, run, leaked)
-        self._set(catalog.SCALING_SERIAL_SHARE, run, _at(results, "serial_share", "ratio"))
-        peak = _at(results, "scaling_law", "peak_agents_count", "value")
+        self._set(catalog.SCALING_SERIAL_SHARE, run, at(results, "serial_share", "ratio"))
+        peak = at(results, "scaling_law", "peak_agents_count", "value")
         self._set(catalog.SCALING_PEAK_AGENTS, run, peak)
         cases = [int(name) for name in results if name.isdecimal()]
         largest = str(max(cases)) if cases else ""
         self._set_state(
-            catalog.SCALING_BOTTLENECK, run, _at(results, largest, "bottleneck", "kind")
+            catalog.SCALING_BOTTLENECK, run, at(results, largest, "bottleneck", "kind")
         )
+        for metric, points in curves_of(results).items():
+            self.registry.set_curve(metric, run.labels(), points)
 
     def _cost(self, run: RunKey, metadata: Mapping[str, Any]) -> None:
         noise, resources = metadata.get("noise") or {}, metadata.get("resources") or {}
@@ -261,8 +264,8 @@ class RunMetrics:
         self._set(catalog.NOISE_STEAL, run, noise.get("steal_ratio"))
         self._set(catalog.NOISE_FOREIGN_CPU, run, noise.get("foreign_cpu_ratio"))
         self._set(catalog.NOISE_THROTTLED, run, noise.get("throttled_seconds"))
-        self._set(catalog.MEASURING_CPU, run, _at(metadata, "overhead", "measuring_cpu_ratio"))
-        garbage = _at(resources, "benchmark", "gc") or {}
+        self._set(catalog.MEASURING_CPU, run, at(metadata, "overhead", "measuring_cpu_ratio"))
+        garbage = at(resources, "benchmark", "gc") or {}
         self.registry.add(catalog.PROCESS_GC, run.labels(), garbage.get("gc_pause_seconds", 0))
         self.registry.add(
             catalog.PROCESS_GC_COLLECTIONS, run.labels(), garbage.get("gc_collections_total", 0)
@@ -289,10 +292,3 @@ class RunMetrics:
     def _set_state(self, metric: Metric, run: RunKey, state: object) -> None:
         if state in metric.states:
             self.registry.set_state(metric, run.labels(), str(state))
-
-
-def _at(tree: Any, *path: str) -> Any:
-    """Return what is at the end of a path of keys, or None if it ends before."""
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, Mapping) else None
-    return tree

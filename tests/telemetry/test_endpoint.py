@@ -24,7 +24,7 @@ from agentmem_observe.telemetry.endpoint import (
     Serving,
     quiet_config,
 )
-from agentmem_observe.telemetry.own_process import watch_own_process
+from agentmem_observe.telemetry.own_process import available_bytes, watch_own_process
 from agentmem_observe.telemetry.prometheus import Format, encode
 from agentmem_observe.telemetry.registry import MetricRegistry
 
@@ -279,6 +279,17 @@ def test_the_exporter_says_what_it_takes_itself_and_its_counter_never_falls(regi
 
     assert [cpu for cpu, _ in seen] == [1.5, 3.0, 3.0, 4.0]
     assert {rss for _, rss in seen} == {7_000_000}
+
+
+@pytest.mark.parametrize(
+    ("limit", "left"), [("1000\n", 600), ("max\n", 5_000), ("300\n", 0), (None, 5_000)]
+)
+def test_what_is_left_is_the_least_of_host_and_control_group(tmp_path, limit, left):
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    (tmp_path / "memory.current").write_text("400\n")
+
+    assert available_bytes(lambda: 5_000, tmp_path) == left
 
 
 def test_the_exporter_reads_its_own_process(registry):

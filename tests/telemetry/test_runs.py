@@ -6,6 +6,7 @@ import pytest
 
 from agentmem_observe.measure.process import ProcessSample
 from agentmem_observe.measure.recorder import Aggregate, SeriesKey
+from agentmem_observe.telemetry.curves import curves_of
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunKey, RunMetrics, SoakVerdicts
 
@@ -243,3 +244,77 @@ def test_figures_of_an_older_verdict_go_when_the_new_one_has_none(metrics: RunMe
     assert before == [{(): 64.0}, {(): 1.5}]
     assert values(metrics.registry, "leak_bytes_per_operation") == {}
     assert values(metrics.registry, "drift_ratio") == {}
+
+
+def scaling_results(**rates: float) -> dict[str, Any]:
+    """Return results of agent_scaling: throughput by number of agents."""
+    cases = {
+        agents.removeprefix("n"): {"throughput_ops_per_second": rate, "operations": {}}
+        for agents, rate in rates.items()
+    }
+    law = {
+        "throughput_alone_ops_per_second": {"value": 100.0},
+        "contention_ratio": {"value": 0.1},
+        "coherence_ratio": {"value": 0.0},
+    }
+    return {**cases, "scaling_law": law, "parallel_operations": {"4": cases.get("n4", {})}}
+
+
+def test_throughput_by_agents_has_the_law_and_the_ideal_beside_it(metrics: RunMetrics) -> None:
+    metrics.ended(document(Aggregate(), results=scaling_results(n1=90.0, n10=500.0)))
+
+    assert values(metrics.registry, "scaling_operations_per_second") == {
+        ("1", "measured"): 90.0,
+        ("1", "law"): 100.0,
+        ("1", "ideal"): 90.0,
+        ("10", "measured"): 500.0,
+        ("10", "law"): pytest.approx(1000 / 1.9),
+        ("10", "ideal"): 900.0,
+    }
+
+
+def test_a_new_curve_replaces_the_old_one_and_a_run_without_one_leaves_it(
+    metrics: RunMetrics,
+) -> None:
+    metrics.ended(document(Aggregate(), results=scaling_results(n1=90.0, n10=500.0)))
+    metrics.ended(document(Aggregate(), results=scaling_results(n1=80.0)))
+    metrics.ended(document(Aggregate(), status="failed"))
+
+    curve = values(metrics.registry, "scaling_operations_per_second")
+    assert {point for point in curve if point[1] == "measured"} == {("1", "measured")}
+
+
+def test_service_time_and_recall_by_volume(metrics: RunMetrics) -> None:
+    figures = {"service_time_p50_seconds": 0.001, "service_time_p99_seconds": None}
+    results = {
+        "baseline": {"operations": {"search_memory": figures}},
+        "1000": {
+            "filled_count": 1,
+            "recall_at_10_ratio": 0.97,
+            "operations": {"search_memory": figures},
+        },
+        "volume_5000": {"k_5": {"recall_at_k_ratio": 0.9}, "stm": {}},
+    }
+
+    metrics.ended(document(Aggregate(), results=results))
+
+    assert values(metrics.registry, "volume_service_time_seconds") == {
+        ("1000", "search_memory", "p50"): 0.001
+    }
+    assert values(metrics.registry, "volume_recall_ratio") == {
+        ("1000", "10"): 0.97,
+        ("5000", "5"): 0.9,
+    }
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        None,
+        [],
+        {"10": 3, "parallel_operations": [], "volume_x": {}, "volume_7": {"k_3": None}},
+        {"10": {"throughput_ops_per_second": "fast", "operations": 3, "filled_count": 1}},
+    ],
+)
+def test_results_of_other_shapes_have_no_curve(results: Any) -> None:
+    assert curves_of(results) == {}

@@ -1,0 +1,1 @@
+"""Prometheus rules and Alertmanager routes, made from the catalog, written below deploy/."""

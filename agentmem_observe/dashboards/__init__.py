@@ -1,0 +1,1 @@
+"""Grafana dashboards, made from the catalog and written to the repository's dashboards/."""
