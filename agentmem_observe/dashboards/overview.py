@@ -1,0 +1,193 @@
+"""Overview: what is wrong now, then how fast everything is."""
+
+from typing import Final
+
+from agentmem_observe.dashboards import verdicts
+from agentmem_observe.dashboards.board import Board, Row
+from agentmem_observe.dashboards.panels import (
+    GREEN,
+    RED,
+    YELLOW,
+    Column,
+    Placed,
+    Query,
+    lines,
+    stat,
+    table,
+    timeline,
+)
+from agentmem_observe.dashboards.queries import NOT_OK, any_of, count_of, quantile, rate, select
+from agentmem_observe.telemetry import catalog
+
+_BAD: Final = ((None, GREEN), (1, RED))
+_DOUBTFUL: Final = ((None, GREEN), (1, YELLOW))
+
+_PROBLEMS: Final = {
+    "regression": verdicts.REGRESSED,
+    "leak": verdicts.LEAKING,
+    "became slower": verdicts.SLOWER,
+    "void numbers": verdicts.VOID,
+    "job fails": verdicts.FAILING,
+    "instance is down": verdicts.DOWN,
+    "busy host": verdicts.NOISY,
+    "state not writable": verdicts.UNWRITABLE,
+}
+
+
+def overview() -> Board:
+    """Return the dashboard to open first."""
+    return Board(
+        uid="agentmem-overview",
+        title="Agent memory / Overview",
+        description="What is wrong now? Verdicts first, then speed, load and jobs.",
+        rows=[
+            Row("What is wrong now?", [*_counts(), _problems()]),
+            Row("How fast", _speed()),
+            Row("Verdicts over time", _verdicts()),
+            Row("Jobs", [_jobs()]),
+        ],
+    )
+
+
+def _counts() -> list[Placed]:
+    def count(title: str, description: str, expression: str, doubtful: bool = False) -> Placed:
+        return stat(
+            title,
+            description,
+            "short",
+            Query(count_of(expression)),
+            steps=_DOUBTFUL if doubtful else _BAD,
+            width=3,
+        )
+
+    return [
+        count("Regressions", "Benchmarks whose newest runs are worse.", verdicts.REGRESSED),
+        count("Leaks", "Memories that were seen to leak.", verdicts.LEAKING),
+        count("Slower", "Soaks whose service time has drifted up.", verdicts.SLOWER),
+        count("Failing jobs", "Jobs whose last run failed.", verdicts.FAILING),
+        count("Down", "Instances that Prometheus cannot scrape.", verdicts.DOWN),
+        count("State", "Daemons that cannot write to their state.", verdicts.UNWRITABLE),
+        count(
+            "Void",
+            "Last runs and windows whose numbers say more about the load generator or the host "
+            "than about the memory.",
+            verdicts.VOID,
+            doubtful=True,
+        ),
+        count(
+            "Busy hosts",
+            "Last runs during which some task of the host waited for a CPU for a fifth of the "
+            "time: mind that before you believe a slow figure.",
+            verdicts.NOISY,
+            doubtful=True,
+        ),
+    ]
+
+
+def _problems() -> Placed:
+    of_run = "var-target=${__data.fields.Target}&var-benchmark=${__data.fields.Benchmark}"
+    return table(
+        "Problems",
+        "Everything that is not as it should be, one row each. Empty is good.",
+        [
+            Column("problem", "Problem", link=f"/d/agentmem-benchmark?{of_run}"),
+            Column("target", "Target"),
+            Column("category", "Category"),
+            Column("benchmark", "Benchmark"),
+            Column("job_name", "Job"),
+            Column("instance", "Instance"),
+        ],
+        Query(any_of(_PROBLEMS)),
+        none="nothing is wrong",
+        height=6,
+    )
+
+
+def _speed() -> list[Placed]:
+    ok = {"outcome": "ok"}
+    by = ("target", "operation")
+    name = "{{target}} {{operation}}"
+    return [
+        lines(
+            "Latency p99",
+            "What a user waits, from when an operation was due: 99 of 100 waited less. Only of "
+            "operations that succeeded.",
+            "s",
+            Query(quantile(0.99, catalog.OPERATION_LATENCY, by=by, **ok), name),
+            log=True,
+        ),
+        lines(
+            "Throughput",
+            "Operations a second that succeeded.",
+            "ops",
+            Query(rate(catalog.OPERATIONS, by=by, **ok), name),
+        ),
+        lines(
+            "Operations that did not succeed",
+            "Share of all operations that were empty, wrong, too late or ended in an error.",
+            "percentunit",
+            Query(
+                f"({rate(catalog.OPERATIONS, NOT_OK, by=('target', 'outcome'))}) "
+                f"/ on (target) group_left () ({rate(catalog.OPERATIONS, by=('target',))})",
+                "{{target}} {{outcome}}",
+            ),
+        ),
+        lines(
+            "RSS of workers",
+            "Resident memory of the processes that hold the load, and embedded memories.",
+            "bytes",
+            Query(
+                f"max by (target, benchmark) ({select(catalog.PROCESS_RSS)})",
+                "{{target}} {{benchmark}}",
+            ),
+        ),
+    ]
+
+
+def _verdicts() -> list[Placed]:
+    def band(title: str, description: str, metric: catalog.Metric) -> Placed:
+        return timeline(
+            title,
+            description,
+            verdicts.states_of(metric),
+            Query(verdicts.code_of(metric), "{{target}} {{benchmark}}"),
+            width=12,
+        )
+
+    return [
+        band(
+            "Can the numbers be trusted?",
+            "Of the last run, or the last window of a soak.",
+            catalog.VALIDITY,
+        ),
+        band(
+            "Does it leak?", "Whether a memory keeps something of every operation.", catalog.LEAK
+        ),
+        band(
+            "Has a soak drifted?", "Whether the service time has changed for good.", catalog.DRIFT
+        ),
+        band(
+            "Are the newest runs worse?",
+            "By the figure that changed most against the runs before.",
+            catalog.REGRESSION,
+        ),
+    ]
+
+
+def _jobs() -> Placed:
+    return table(
+        "Jobs",
+        "What the daemon's jobs do, when they last had results, and when they are due next.",
+        [
+            Column("job_name", "Job"),
+            Column("instance", "Instance"),
+            Column("state", "State"),
+            Column("Value #B", "Last success", "dateTimeFromNow"),
+            Column("Value #C", "Next run", "dateTimeFromNow"),
+            Column("Value #D", "Failures in a row", "short", _BAD),
+        ],
+        Query(f"max by (job_name, instance, state) ({select(catalog.JOB_STATE)} == 1)"),
+        Query(f"max by (job_name, instance) ({select(catalog.JOB_LAST_SUCCESS)}) * 1000"),
+        Query(f"max by (job_name, instance) ({select(catalog.JOB_NEXT_RUN)}) * 1000"),
+        Query(f"max by (job_name, instance) ({select(catalog.JOB_FAILURES_IN_A_ROW)})"),
+    )
