@@ -19,7 +19,8 @@ TAG: Final = "agentmem-observe"
 _COLUMNS: Final = 24
 _ANYTHING: Final = ".*"  # for "All": also what has no such label
 _SOURCE: Final = catalog.EXPORTER_SERIES.name  # every instance has it, always
-_OF_RUNS: Final = catalog.BENCHMARK_RUNNING.name
+_OF_RUNS: Final = f"{catalog.BENCHMARK_RUNNING.name}|{catalog.REGRESSION.name}"
+"""Of what ran since the start, or was judged by its past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +82,10 @@ class Board:
         yield _choice("job", "Job", f"label_values({_SOURCE}, job)")
         yield _choice("instance", "Instance", f'label_values({_SOURCE}{{job=~"$job"}}, instance)')
         if self.of_runs:
-            matchers = ['job=~"$job"', 'instance=~"$instance"']
+            matchers = [f'__name__=~"{_OF_RUNS}"', 'job=~"$job"', 'instance=~"$instance"']
             for label in catalog.RUN:
-                chosen = f"{_OF_RUNS}{{{','.join(matchers)}}}"
-                yield _choice(label, label.capitalize(), f"label_values({chosen}, {label})")
+                chosen = f"label_values({{{','.join(matchers)}}}, {label})"
+                yield _choice(label, label.capitalize(), chosen)
                 matchers.append(f'{label}=~"${label}"')
             name = catalog.OPERATION_LATENCY.name
             either = f'{{__name__=~"{name}(_bucket)?",job=~"$job",instance=~"$instance"}}'

@@ -64,9 +64,7 @@ def _verdicts() -> list[Placed]:
             "Until memory is used up",
             "What the host, or its control group, has left, over what leaks a second now.",
             "s",
-            Query(
-                f"min({select(catalog.HOST_AVAILABLE)}) / scalar(max({leaked_per_second()} > 0))"
-            ),
+            Query(f"min({select(catalog.HOST_AVAILABLE)}) / max({leaked_per_second()} > 0)"),
             steps=((None, RED), (7 * _DAY, YELLOW), (30 * _DAY, GREEN)),
             none="nothing leaks",
         ),
