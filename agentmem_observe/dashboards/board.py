@@ -168,6 +168,7 @@ def _annotation(name: str, colour: str, expression: str, title: str, text: str) 
         "enable": True,
         "hide": False,
         "iconColor": colour,
+        "target": {"refId": "Annotation", "expr": expression},
         "expr": expression,
         "titleFormat": title,
         "textFormat": text,
