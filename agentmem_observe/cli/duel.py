@@ -1,6 +1,5 @@
 """``agentmem-observe duel``: its options. What it does is in `cli.duelling`."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import click
 
 from agentmem_observe.cli.lazy import load
-from agentmem_observe.cli.options import as_json, log_format
+from agentmem_observe.cli.options import as_json, log_format, number_of_seconds, seed
 
 _Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -37,12 +36,6 @@ def _share(context: click.Context, option: click.Parameter, text: str) -> float:
     if not 0 < share < 1:
         raise click.BadParameter(f"{text!r} is no change; write 1% or 0.01")
     return share
-
-
-def _seconds(context: click.Context, option: click.Parameter, seconds: float) -> float:
-    if math.isnan(seconds):  # neither above nor below any limit, so no range refuses it
-        raise click.BadParameter("nan is not a number of seconds")
-    return seconds
 
 
 @click.command()
@@ -91,7 +84,7 @@ def _seconds(context: click.Context, option: click.Parameter, seconds: float) ->
     default=10.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    callback=_seconds,
+    callback=number_of_seconds,
     metavar="S",
     help="Begin no round after so much time of measuring; starting processes is not in it.",
 )
@@ -110,20 +103,13 @@ def _seconds(context: click.Context, option: click.Parameter, seconds: float) ->
     metavar="N",
     help="Records that each side holds before the first operation.",
 )
-@click.option(
-    "--seed",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="For everything random.",
-)
+@seed
 @click.option(
     "--timeout",
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    callback=_seconds,
+    callback=number_of_seconds,
     metavar="S",
     help="A side that does not answer for so long has failed.",
 )

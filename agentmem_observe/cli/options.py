@@ -1,5 +1,6 @@
 """Options that more than one command has."""
 
+import math
 from pathlib import Path
 
 import click
@@ -25,3 +26,23 @@ otlp_file = click.option(
     metavar="FILE",
     help="Append spans and metrics to FILE as lines of OTLP-JSON.",
 )
+
+seed = click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="For everything random.",
+)
+
+
+def number_of_seconds(context: click.Context, option: click.Parameter, seconds: float) -> float:
+    """Return what a limit in seconds is, as a callback of its option.
+
+    Raises:
+        BadParameter: If it is nan: neither above nor below any limit, no range refuses it.
+    """
+    if math.isnan(seconds):
+        raise click.BadParameter("nan is not a number of seconds")
+    return seconds

@@ -1,6 +1,5 @@
 """``agentmem-observe run``: its options. What it does is in `cli.execution`."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import click
 from agentmem_observe.cli.addresses import listen_address
 from agentmem_observe.cli.exports import METAVAR, parse_export
 from agentmem_observe.cli.lazy import load
-from agentmem_observe.cli.options import log_format, otlp_file
+from agentmem_observe.cli.options import log_format, number_of_seconds, otlp_file, seed
 
 
 @click.command()
@@ -68,20 +67,14 @@ from agentmem_observe.cli.options import log_format, otlp_file
     type=click.IntRange(min=1, max=1000),
     help="Run all N times over, for compare: rounds are what its evidence is made of.",
 )
-@click.option(
-    "--seed",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="For everything random.",
-)
+@seed
 @click.option(
     "--timeout",
     default=3600.0,
     show_default=True,
     metavar="SECONDS",
     type=click.FloatRange(min=0, min_open=True),
-    callback=lambda context, option, seconds: _number(seconds),
+    callback=number_of_seconds,
     help="Kill a benchmark after this.",
 )
 @click.option(
@@ -125,9 +118,3 @@ def run(**options: Any) -> int:
     """
     code: int = load("agentmem_observe.cli.execution:execute")(**options)
     return code
-
-
-def _number(seconds: float) -> float:
-    if math.isnan(seconds):  # neither above nor below any limit, so no range refuses it
-        raise click.BadParameter("nan is not a number of seconds")
-    return seconds
