@@ -168,11 +168,9 @@ def _annotation(name: str, colour: str, expression: str, title: str, text: str) 
         "enable": True,
         "hide": False,
         "iconColor": colour,
-        "target": {"refId": "Annotation", "expr": expression},
-        "expr": expression,
+        "target": {"refId": "Anno", "expr": expression, "interval": "60s"},
         "titleFormat": title,
         "textFormat": text,
         "tagKeys": "job,instance",
-        "useValueForTime": "on",
-        "step": "60s",
+        "useValueForTime": True,
     }

@@ -168,6 +168,7 @@ def stat(
                 "colorMode": "background",
                 "wideLayout": True,
                 "percentChangeColorMode": "standard",
+                "showPercentChange": False,
             },
         },
     )
@@ -240,7 +241,7 @@ def table(
                 },
                 "overrides": [override for column in columns for override in _override(column)],
             },
-            "options": {"showHeader": True, "cellHeight": "sm"},
+            "options": {"showHeader": True, "cellHeight": "sm", "frameIndex": 0},
         },
     )
     return Placed(panel, width, height)
@@ -330,6 +331,7 @@ def heatmap(
                 "filterValues": {"le": 1e-9},
                 "legend": {"show": True},
                 "rowsFrame": {"layout": "auto"},
+                "showValue": "never",
                 "tooltip": {"mode": "single", "yHistogram": True, "showColorScale": True},
                 "yAxis": {"axisPlacement": "left", "reverse": False, "unit": unit},
             },
