@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 
@@ -48,11 +48,23 @@ def push(
     """
     base = _base(url)
     with requests.Session() as session:
-        session.headers["Authorization"] = f"Bearer {token}"
+        session.auth = _Bearer(token)
         return [
-            base + _push(session, base, uid, board, folder_uid, message)
+            # The path is all of it: of a Grafana below /grafana it begins with that.
+            urljoin(base, _push(session, base, uid, board, folder_uid, message))
             for uid, board in boards.items()
         ]
+
+
+class _Bearer(requests.auth.AuthBase):
+    """A token that ~/.netrc does not replace, as it would a mere header."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 def _base(url: str) -> str:

@@ -4,6 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,28 @@ def test_each_dashboard_replaces_the_one_of_its_uid(start: Start) -> None:
         "message": "by hand",
         "overwrite": True,
     }
+
+
+def test_a_grafana_below_a_path_has_that_path_in_its_answers(start: Start) -> None:
+    grafana = start(answer='{"url": "/grafana/d/one/x"}')
+
+    places = push({"one": BOARDS["one"]}, f"{grafana.url}/grafana", TOKEN)
+
+    assert places == [f"{grafana.url}/grafana/d/one/x"]
+
+
+def test_the_token_is_sent_even_if_netrc_knows_the_host(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    grafana = start()
+
+    push(BOARDS, grafana.url, TOKEN)
+
+    assert grafana.requests[0][1]["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_all_of_ours_are_sent(start: Start) -> None:
