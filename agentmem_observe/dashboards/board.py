@@ -115,17 +115,18 @@ def _plain(part: Any) -> Any:
 
 
 def _placed(rows: Sequence[Row]) -> Iterator[core.Panel]:
-    y = 0
+    """Yield panels, each as far up, and then as far left, as there is room."""
+    floor = 0
     for row in rows:
-        yield core.RowPanel(title=row.title, gridPos=core.GridPos(h=1, w=_COLUMNS, x=0, y=y))
-        y, x, tallest = y + 1, 0, 0
+        yield core.RowPanel(title=row.title, gridPos=core.GridPos(h=1, w=_COLUMNS, x=0, y=floor))
+        bottoms = [floor + 1] * _COLUMNS
         for placed in row.panels:
-            if x + placed.width > _COLUMNS:
-                y, x, tallest = y + tallest, 0, 0
-            placed.panel.gridPos = core.GridPos(h=placed.height, w=placed.width, x=x, y=y)
-            x, tallest = x + placed.width, max(tallest, placed.height)
+            width, height = placed.width, placed.height
+            y, x = min((max(bottoms[x : x + width]), x) for x in range(_COLUMNS - width + 1))
+            placed.panel.gridPos = core.GridPos(h=height, w=width, x=x, y=y)
+            bottoms[x : x + width] = [y + height] * width
             yield placed.panel
-        y += tallest
+        floor = max(bottoms)
 
 
 def _link_to_ours() -> dict[str, Any]:

@@ -154,7 +154,7 @@ def stat(
         "noValue": none,
         "color": {"mode": "thresholds"},
         "thresholds": _thresholds(steps),
-        "mappings": _mappings(states or {}),
+        "mappings": [*_mappings(states or {}), _absence(none, GREY)],
     }
     if decimals is not None:
         defaults["decimals"] = decimals
@@ -237,6 +237,7 @@ def table(
                 "defaults": {
                     "unit": unit,
                     "noValue": none,
+                    "mappings": [_absence("–", "transparent")],  # noqa: RUF001  a dash, not minus
                     "custom": {"align": "auto", "filterable": True},
                 },
                 "overrides": [override for column in columns for override in _override(column)],
@@ -456,6 +457,12 @@ def _mappings(states: Mapping[int, State]) -> list[dict[str, Any]]:
         for number, (value, state) in enumerate(states.items())
     }
     return [{"type": "value", "options": options}]
+
+
+def _absence(text: str, colour: str) -> dict[str, Any]:
+    """Return what stands for no value; without it, that has the colour of the least one."""
+    result = {"text": text, "color": colour, "index": 99}
+    return {"type": "special", "options": {"match": "null+nan", "result": result}}
 
 
 def _override(column: Column) -> list[dict[str, Any]]:

@@ -97,9 +97,9 @@ def panel_units(board: Board) -> Iterator[str]:
         found = [p["value"] for p in properties if p["id"] == "unit"]
         found += [config["defaults"]["unit"]] if config["defaults"].get("unit") else []
         # What is shown as words has no unit, nor has a figure that is a column's name.
-        words = config["defaults"].get("mappings") or any(
-            p["id"] == "mappings" for p in properties
-        )
+        mappings = config["defaults"].get("mappings", [])
+        words = any(each["type"] != "special" for each in mappings)
+        words = words or any(p["id"] == "mappings" for p in properties)
         if not set(found) <= UNITS:
             yield f"{panel['title']}: {sorted(set(found) - UNITS)}"
         elif (
