@@ -1,0 +1,1 @@
+"""Draws a Grafana dashboard without Grafana: the same queries, as one page of HTML and SVG."""
