@@ -58,6 +58,28 @@ def _overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     )
 
 
+def holes(board: Board) -> Iterator[str]:
+    """Yield rows that are not full."""
+    rows = {panel["gridPos"]["y"]: panel["title"] for panel in board["panels"]}
+    starts = [p["gridPos"]["y"] for p in board["panels"] if p["type"] == "row"]
+    ends = [*starts[1:], max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in board["panels"])]
+    for start, end in zip(starts, ends, strict=True):
+        places = [panel["gridPos"] for panel in board["panels"]]
+        filled = sum(at["w"] * at["h"] for at in places if start < at["y"] < end)
+        if filled != COLUMNS * (end - start - 1):
+            yield f"{rows[start]}: {COLUMNS * (end - start - 1) - filled} cells are empty"
+
+
+def absences(board: Board) -> Iterator[str]:
+    """Yield stats and tables that paint what is absent in the colour of the least value."""
+    for panel in panels_of(board):
+        if panel["type"] in ("stat", "table"):
+            mappings = panel["fieldConfig"]["defaults"].get("mappings", [])
+            matches = [m["options"]["match"] for m in mappings if m["type"] == "special"]
+            if matches != ["null+nan"]:
+                yield f"{panel['title']}: {matches}"
+
+
 def ids(board: Board) -> Iterator[str]:
     """Yield ids that change or are there twice."""
     found = [panel["id"] for panel in panels_of(board)]
@@ -188,7 +210,16 @@ def _kept(node: Any) -> set[str] | None:
     return None
 
 
-RULES: Sequence[Callable[[Board], Iterator[str]]] = (places, ids, texts, links, metrics, legends)
+RULES: Sequence[Callable[[Board], Iterator[str]]] = (
+    places,
+    holes,
+    absences,
+    ids,
+    texts,
+    links,
+    metrics,
+    legends,
+)
 
 
 @every_board
@@ -207,6 +238,10 @@ FIRST = "panels.Throughput.targets.0"
         (places, "panels.Latency.gridPos.w", 13),
         (places, "panels.Latency, all of it.gridPos.x", 13),
         (places, "panels.Reading.gridPos.y", 28),
+        (holes, "panels.Verdicts.gridPos.h", 6),
+        (holes, "panels.Latency, all of it.gridPos.w", 11),
+        (absences, "panels.Throughput.fieldConfig.defaults.mappings", []),
+        (absences, "panels.Verdicts.fieldConfig.defaults.mappings", ...),
         (ids, "panels.Latency.id", 1),
         (ids, "id", 7),
         (ids, "panels.Latency.targets.1.refId", "A"),
