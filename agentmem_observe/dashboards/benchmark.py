@@ -171,7 +171,8 @@ def _outcomes() -> list[Placed]:
             "fast is not speed.",
             "ops",
             Query(
-                rate(catalog.OPERATIONS, NOT_OK, by=("operation", "outcome")),
+                f"{rate(catalog.OPERATIONS, NOT_OK, by=('operation', 'outcome'))} or "
+                f"0 * {rate(catalog.OPERATIONS, by=('operation',))}",
                 "{{operation}} {{outcome}}",
             ),
         ),

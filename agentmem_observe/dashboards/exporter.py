@@ -145,7 +145,7 @@ def _jobs() -> list[Placed]:
             "How many do not see what they should.",
             "short",
             Query(
-                f"count by (probe) ({select_all(catalog.PROBE_SUCCESS)} == 0) or vector(0)",
+                f"sum by (probe) (1 - {select_all(catalog.PROBE_SUCCESS)})",
                 "{{probe}}",
             ),
         ),

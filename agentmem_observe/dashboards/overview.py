@@ -65,7 +65,11 @@ def _counts() -> list[Placed]:
         count("Leaks", "Memories that were seen to leak.", verdicts.LEAKING),
         count("Slower", "Soaks whose service time has drifted up.", verdicts.SLOWER),
         count("Failing jobs", "Jobs whose last run failed.", verdicts.FAILING),
-        count("Down", "Instances that Prometheus cannot scrape.", verdicts.DOWN),
+        count(
+            "Down",
+            "Instances that Prometheus cannot scrape; 1 if it knows none at all.",
+            f"{verdicts.DOWN} or absent({select('up')})",
+        ),
         count("State", "Daemons that cannot write to their state.", verdicts.UNWRITABLE),
         count(
             "Void",
@@ -106,6 +110,7 @@ def _problems() -> Placed:
 def _speed() -> list[Placed]:
     ok = {"outcome": "ok"}
     by = ("target", "operation")
+    failed, every = (rate(catalog.OPERATIONS, *which, by=("target",)) for which in ([NOT_OK], []))
     name = "{{target}} {{operation}}"
     return [
         lines(
@@ -126,11 +131,7 @@ def _speed() -> list[Placed]:
             "Operations that did not succeed",
             "Share of all operations that were empty, wrong, too late or ended in an error.",
             "percentunit",
-            Query(
-                f"({rate(catalog.OPERATIONS, NOT_OK, by=('target', 'outcome'))}) "
-                f"/ on (target) group_left () ({rate(catalog.OPERATIONS, by=('target',))})",
-                "{{target}} {{outcome}}",
-            ),
+            Query(f"({failed} or 0 * {every}) / {every}", "{{target}}"),
         ),
         lines(
             "RSS of workers",

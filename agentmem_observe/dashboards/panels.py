@@ -92,7 +92,7 @@ def lines(
         steps: Whether values hold until the next one, as of gauges that seldom change.
     """
     custom: dict[str, Any] = {
-        "fillOpacity": 25 if stacked else 8,
+        "fillOpacity": 25 if stacked else 0,
         "lineWidth": 1,
         "showPoints": "auto",
         "spanNulls": False,
@@ -165,7 +165,7 @@ def stat(
         extraJson={
             "fieldConfig": {"defaults": defaults},
             "options": {
-                "colorMode": "background",
+                "colorMode": "background" if len(steps) > 1 else "value",
                 "wideLayout": True,
                 "percentChangeColorMode": "standard",
                 "showPercentChange": False,
