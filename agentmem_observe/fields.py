@@ -15,9 +15,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from agentmem_observe.errors import did_you_mean
+from agentmem_observe.units import format_period, parse_period
 
 _LEAF = "leaf"
 _REFUSAL = "refusal"
+_MOST_SECONDS = 100 * 365 * 86_400.0  # what waits for much longer overflows
 
 
 def leaf(expected: str, accepts: Callable[[Any], bool]) -> PlainValidator:
@@ -77,6 +79,23 @@ def one_of(*names: str) -> PlainValidator:
     """Make the check of a word out of a few."""
     listed = ", ".join(repr(name) for name in names)
     return leaf(f"one of {listed}", lambda value: isinstance(value, str) and value in names)
+
+
+def period(least_seconds: float) -> PlainValidator:
+    """Make the type of a length of time, which becomes seconds.
+
+    Args:
+        least_seconds: The shortest that is accepted.
+    """
+
+    def read(value: Any) -> float:
+        seconds = parse_period(value) if isinstance(value, str) else value
+        if not is_number(seconds) or not least_seconds <= seconds <= _MOST_SECONDS:
+            raise ValueError
+        return float(seconds)
+
+    bounds = f"{format_period(least_seconds)} to 100 years"
+    return converted(f'a period such as "90s" or "1h30m", or seconds; {bounds}', read)
 
 
 def is_number(value: Any) -> bool:

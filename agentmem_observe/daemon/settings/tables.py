@@ -20,29 +20,18 @@ from agentmem_observe.fields import (
     is_number,
     leaf,
     one_of,
+    period,
     read_by,
     refusal,
 )
 from agentmem_observe.profiles import PROFILES
 from agentmem_observe.suite.scalability.steady import EQUAL_PARTS
-from agentmem_observe.units import format_period, parse_bytes, parse_period
+from agentmem_observe.units import parse_bytes
 
 JOB_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
 """What a job may be called: it becomes a metric's label, and part of paths and addresses."""
 
 _FIVE_FIELDS = 'five fields such as "0 3 * * *"'
-_MOST_SECONDS = 100 * 365 * 86_400.0  # what waits for much longer overflows
-
-
-def _period(least_seconds: float) -> PlainValidator:
-    def read(value: Any) -> float:
-        seconds = parse_period(value) if isinstance(value, str) else value
-        if not is_number(seconds) or not least_seconds <= seconds <= _MOST_SECONDS:
-            raise ValueError
-        return float(seconds)
-
-    bounds = f"{format_period(least_seconds)} to 100 years"
-    return converted(f'a period such as "90s" or "1h30m", or seconds; {bounds}', read)
 
 
 def _size(value: Any) -> int:
@@ -104,10 +93,10 @@ Flag: TypeAlias = Annotated[bool, leaf("true or false", lambda value: isinstance
 Seed: TypeAlias = Annotated[
     int, leaf("an integer of at least 0", lambda value: type(value) is int and value >= 0)
 ]
-Period: TypeAlias = Annotated[float, _period(0)]
-FromMillisecond: TypeAlias = Annotated[float, _period(0.001)]
-FromSecond: TypeAlias = Annotated[float, _period(1)]
-FromFiveSeconds: TypeAlias = Annotated[float, _period(5)]
+Period: TypeAlias = Annotated[float, period(0)]
+FromMillisecond: TypeAlias = Annotated[float, period(0.001)]
+FromSecond: TypeAlias = Annotated[float, period(1)]
+FromFiveSeconds: TypeAlias = Annotated[float, period(5)]
 Size: TypeAlias = Annotated[
     int, converted('a size such as "500MB" or "2GiB", or a number of bytes', _size)
 ]
@@ -218,7 +207,7 @@ class JobTable(Table):
     target: Name = "embedded"
     operation_timeout: FromMillisecond = _written("30s")
     seed: Seed = 1
-    retention: Annotated[float | None, _period(0)] = None
+    retention: Annotated[float | None, period(0)] = None
 
 
 class SoakTable(JobTable):
@@ -273,7 +262,7 @@ class BenchmarkTable(JobTable):
     profile: Profile = "quick"
     config: Annotated[Path | None, _PATH] = None
     params: dict[str, Json] = {}
-    every: Annotated[float | None, _period(1)] = None
+    every: Annotated[float | None, period(1)] = None
     cron: Annotated[str | None, _CRON] = None
     once: Flag = False
     jitter: Period = _written("0s")
