@@ -69,8 +69,8 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
     """Return a function that starts a server, alive until the module's tests are done.
 
     Its arguments: ``scrape_configs``, as in the configuration file, scraped twice a second, the
-    first time after five seconds (it lets targets settle); ``features`` to enable; and ``data``,
-    a directory with blocks to serve.
+    first time after five seconds (it lets targets settle); ``features`` to enable; ``data``, a
+    directory with blocks to serve; ``flags``, further ones; and further sections of the file.
     """
     with ExitStack() as servers:
 
@@ -78,11 +78,14 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
             *scrape_configs: dict[str, Any],
             features: Sequence[str] = (),
             data: Path | None = None,
+            flags: Sequence[str] = (),
+            **sections: Any,
         ) -> Prometheus:
             directory = tmp_path_factory.mktemp("prometheus")
             config = {
                 "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms"},
                 "scrape_configs": list(scrape_configs),
+                **sections,
             }
             file = directory / "prometheus.yml"
             file.write_text(json.dumps(config))  # YAML is a superset of JSON
@@ -92,8 +95,10 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
                 "--storage.tsdb.retention.time=100y",  # blocks of the past are served, not removed
                 "--web.listen-address=127.0.0.1:0",
                 *(f"--enable-feature={feature}" for feature in features),
+                *flags,
             ]
-            return servers.enter_context(_running(arguments))
+            server = listening("prometheus", *arguments, ready="ready to receive web requests")
+            return Prometheus(servers.enter_context(server))
 
         yield start
 
@@ -101,7 +106,9 @@ def start_prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start
 @pytest.fixture(scope="session")
 def prometheus_version() -> tuple[int, ...]:
     """Return the version of the program that is started, such as (2, 42, 0)."""
-    asked = subprocess.run([_program("prometheus"), "--version"], capture_output=True, text=True)
+    asked = subprocess.run(
+        [find_program("prometheus"), "--version"], capture_output=True, text=True
+    )
     found = re.search(r"version (\d+)\.(\d+)\.(\d+)", asked.stdout + asked.stderr)
     assert found, asked
     return tuple(map(int, found.groups()))
@@ -110,35 +117,46 @@ def prometheus_version() -> tuple[int, ...]:
 @pytest.fixture(scope="session")
 def promtool() -> str:
     """Return the path of promtool."""
-    return _program("promtool")
+    return find_program("promtool")
 
 
 @contextmanager
-def _running(arguments: list[str]) -> Iterator[Prometheus]:
-    program = _program("prometheus")
+def listening(name: str, *arguments: str, ready: str) -> Iterator[str]:
+    """Run a server of Prometheus' family for the length of the block, and yield its address.
+
+    Args:
+        name: Of the program.
+        arguments: Of the command line.
+        ready: What its log says when it can be used.
+    """
     with subprocess.Popen(
-        [program, *arguments], stderr=subprocess.PIPE, text=True, env={"GOMAXPROCS": "1"}
+        [find_program(name), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"GOMAXPROCS": "1"},
     ) as server:
         assert server.stderr is not None
         log = ""
         for line in server.stderr:  # ends with the server, if that does not get so far
             log += line
-            if (address := _LISTENING.search(log)) and "ready to receive web requests" in log:
+            if (address := _LISTENING.search(log)) and ready in log:
                 break
         else:
-            pytest.fail(f"prometheus did not start:\n{log}")
+            pytest.fail(f"{name} did not start:\n{log}")
         # What it says later must not fill the pipe: it would stand still.
         drain = threading.Thread(target=server.stderr.read)
         drain.start()
         try:
-            yield Prometheus(f"http://{address[1]}")
+            yield f"http://{address[1]}"
         finally:
             server.terminate()
             drain.join()
 
 
-def _program(name: str) -> str:
+def find_program(name: str) -> str:
+    """Return the path of a program; skip the test where it is missing."""
     program = shutil.which(name)
     if program is None:
-        pytest.skip(f"no {name} on this machine; Debian's packages: prometheus, promtool")
+        packages = "prometheus, promtool, prometheus-alertmanager"
+        pytest.skip(f"no {name} on this machine; Debian's packages: {packages}")
     return program
