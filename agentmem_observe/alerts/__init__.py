@@ -1,1 +1,1 @@
-"""Prometheus rules and Alertmanager routes, made from the catalog, written below deploy/."""
+"""Rules for Prometheus and routing for Alertmanager, made from the catalog and thresholds."""
