@@ -20,6 +20,7 @@ from agentmem_observe.cli.mistakes import explain
 from agentmem_observe.errors import AgentMemObserveError
 
 VERBS = {
+    "alerts": "agentmem_observe.cli.alerts:alerts",
     "backfill": "agentmem_observe.cli.backfill:backfill",
     "compare": "agentmem_observe.cli.compare:compare",
     "daemon": "agentmem_observe.cli.daemon:daemon",
@@ -34,6 +35,7 @@ VERBS = {
 _OUTPUT_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 SUMMARIES = {
+    "alerts": "Make rules for Prometheus and routing for Alertmanager.",
     "backfill": "Turn result files into blocks of Prometheus.",
     "compare": "Compare two directories of results, and say what got worse.",
     "daemon": "Soak memories and run benchmarks on schedule, for months.",
