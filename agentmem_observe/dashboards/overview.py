@@ -80,7 +80,7 @@ def _counts() -> list[Placed]:
         ),
         count(
             "Busy hosts",
-            "Last runs during which some task of the host waited for a CPU for a fifth of the "
+            "Last runs during which some task of the host waited for a CPU in 30 % of the "
             "time: mind that before you believe a slow figure.",
             verdicts.NOISY,
             doubtful=True,
