@@ -1,5 +1,6 @@
 """What the deployment's files say, read once."""
 
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -43,3 +44,12 @@ def run(*command: str, cwd: Path = ROOT) -> str:
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def promtool_version() -> tuple[int, int]:
+    """Return the version of the promtool that is here; skip where there is none."""
+    promtool = program("promtool", "Debian's packages prometheus and promtool have it")
+    said = subprocess.run([promtool, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"version (\d+)\.(\d+)", said.stdout + said.stderr)
+    assert found, said
+    return int(found[1]), int(found[2])

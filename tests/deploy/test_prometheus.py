@@ -1,14 +1,12 @@
 """prometheus.yml, as promtool sees it."""
 
 import copy
-import re
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .conftest import ROOT, program, read, run
+from .conftest import ROOT, promtool_version, read, run
 
 # Keys of a scrape that came with a version of Prometheus; the others are in 2.42 already.
 SINCE = {
@@ -29,14 +27,12 @@ def for_version(version: tuple[int, int]) -> str:
 
 @pytest.mark.server
 def test_promtool_takes_it(tmp_path: Path) -> None:
-    promtool = program("promtool", "Debian's packages prometheus and promtool have it")
-    said = subprocess.run([promtool, "--version"], capture_output=True, text=True, check=False)
-    major, minor = re.search(r"version (\d+)\.(\d+)", said.stdout + said.stderr).groups()
+    version = promtool_version()
     derived = tmp_path / "prometheus.yml"
-    derived.write_text(for_version((int(major), int(minor))), encoding="utf-8")
+    derived.write_text(for_version(version), encoding="utf-8")
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
 
-    found = run(promtool, "check", "config", str(derived))
+    found = run("promtool", "check", "config", str(derived))
 
     assert all(f"{file}" in found for file in read("prometheus.yml")["rule_files"])
     assert "is valid prometheus config file syntax" in found
