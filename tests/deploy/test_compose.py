@@ -134,6 +134,7 @@ def test_only_the_daemon_reaches_the_memory_under_test() -> None:
     on = {name for name, service in services().items() if "memory" in service["networks"]}
 
     assert on == {"daemon", "redis"}
+    assert services()["redis"]["networks"] == ["memory"]
     assert read("docker-compose.yml")["networks"]["memory"] == {"internal": True}
 
 

@@ -147,3 +147,11 @@ def test_the_pod_has_time_to_end_and_a_place_for_all_it_writes() -> None:
     assert pod()["terminationGracePeriodSeconds"] > settings.shutdown_seconds + 10
     assert read(f"{BASE}/deployment.yml")["spec"]["strategy"] == {"type": "Recreate"}
     assert "cpu" not in container["resources"]["limits"]
+
+
+def test_the_operators_rules_are_those_of_prometheus_yml() -> None:
+    groups = [
+        group for file in read("prometheus.yml")["rule_files"] for group in read(file)["groups"]
+    ]
+
+    assert read("deploy/kubernetes/operator/rules.yml")["spec"]["groups"] == groups
