@@ -25,7 +25,8 @@ QUESTIONS = {
     "up": 'up{job="agentmem"} == 1',
     "redis": 'agentmem_operations_total{target="redis://redis:6379/0", outcome="ok"} > 0',
     "native": "histogram_count(agentmem_operation_latency_seconds) > 0",
-    "down": "up == 0",
+    # Asked last of all, when every target was scraped once; compose has seven.
+    "down": "up == 0 and on () count(up) == 7",
 }
 
 
