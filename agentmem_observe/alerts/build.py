@@ -7,6 +7,7 @@ from typing import Final
 
 from agentmem_observe.alerts.alerting import alert_groups
 from agentmem_observe.alerts.alertmanager import alertmanager_text
+from agentmem_observe.alerts.kubernetes import RULE_OBJECT_FILE, prometheus_rule_text
 from agentmem_observe.alerts.recording import recording_groups
 from agentmem_observe.alerts.rules import rules_text
 from agentmem_observe.alerts.thresholds import Thresholds
@@ -29,6 +30,7 @@ def build_files(thresholds: Thresholds) -> Mapping[Path, str]:
         RULE_FILES[0]: recording,
         RULE_FILES[1]: alerts,
         ALERTMANAGER_FILE: alertmanager_text(thresholds),
+        RULE_OBJECT_FILE: prometheus_rule_text([recording, alerts]),
     }
 
 

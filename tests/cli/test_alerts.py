@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-FILES = ["prometheus/recording.yml", "prometheus/alerts.yml", "alertmanager/alertmanager.yml"]
+FILES = [
+    "prometheus/recording.yml",
+    "prometheus/alerts.yml",
+    "alertmanager/alertmanager.yml",
+    "kubernetes/operator/rules.yml",
+]
 
 
 @pytest.fixture
@@ -27,14 +32,14 @@ def test_only_what_differs_is_written_again(command, built):
 
     assert ran.err == f"Wrote {built / FILES[1]}\n"
     again = command("alerts", "build", "--output-dir", built)
-    assert again.err == f"All 3 files in {built} are as they should be\n"
+    assert again.err == f"All 4 files in {built} are as they should be\n"
 
 
 def test_what_was_built_is_checked(command, built):
     ran = command("alerts", "check", "--output-dir", built)
 
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err.startswith(f"All 3 files in {built} are as they should be; promtool ")
+    assert ran.err.startswith(f"All 4 files in {built} are as they should be; promtool ")
 
 
 def test_drift_is_told_with_its_lines_and_the_cure(command, built):
@@ -49,7 +54,7 @@ def test_drift_is_told_with_its_lines_and_the_cure(command, built):
     assert "  -        for: 99m\n  +        for: 10m" in ran.out
     assert f"{built / FILES[2]}: missing" in ran.out
     assert ran.err == (
-        "2 of 3 files differ; make them with: "
+        "2 of 4 files differ; make them with: "
         f"agentmem-observe alerts build --output-dir {built}\n"
     )
 
@@ -63,7 +68,7 @@ def test_thresholds_change_the_files_and_belong_to_the_cure(command, built, tmp_
     assert ran.code == 1
     assert "  +        for: 7m" in ran.out
     assert ran.err == (
-        "1 of 3 files differ; make them with: agentmem-observe alerts build "
+        "2 of 4 files differ; make them with: agentmem-observe alerts build "
         f"--thresholds '{ours}' --output-dir {built}\n"
     )
 
@@ -107,5 +112,5 @@ def test_the_check_does_without_promtool(command, built, monkeypatch, tmp_path):
 
     assert ran.code == 0
     assert ran.err == (
-        f"All 3 files in {built} are as they should be; promtool is not on the PATH\n"
+        f"All 4 files in {built} are as they should be; promtool is not on the PATH\n"
     )
