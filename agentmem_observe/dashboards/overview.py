@@ -102,7 +102,7 @@ def _problems() -> Placed:
             Column("instance", "Instance"),
         ],
         Query(any_of(_PROBLEMS)),
-        none="nothing is wrong",
+        none="–",  # noqa: RUF001  a dash, not minus
         height=6,
     )
 
