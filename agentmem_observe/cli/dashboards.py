@@ -25,14 +25,17 @@ def dashboards() -> None:
 @dashboards.command()
 @_DIRECTORY
 def build(**options: Any) -> None:
-    """Write a file for each dashboard; those that are as they should be stay untouched."""
+    """Write a file for each dashboard, where it differs."""
     load("agentmem_observe.cli.boards:build")(**options)
 
 
 @dashboards.command()
 @_DIRECTORY
 def check(**options: Any) -> int:
-    """Say which files are not what `build` would write; exit code 1 if there are any."""
+    """Say which files are not what `build` would write.
+
+    Exit code 1 if there are any.
+    """
     code: int = load("agentmem_observe.cli.boards:check")(**options)
     return code
 
@@ -42,7 +45,9 @@ def check(**options: Any) -> int:
 @click.option("--folder", default="", metavar="UID", help="Put them into the folder of this uid.")
 @click.option("--message", default="", metavar="TEXT", help="What their history says of it.")
 def push(**options: Any) -> None:
-    """Send all dashboards to the Grafana at URL, in place of what it has of them.
+    """Send all dashboards to the Grafana at URL.
+
+    They replace what it has under their uids.
 
     GRAFANA_TOKEN is the token of a service account that may write dashboards.
 

@@ -13,7 +13,14 @@ from agentmem_observe.dashboards.panels import (
     stat,
     timeline,
 )
-from agentmem_observe.dashboards.queries import NOT_OK, buckets, quantile, rate, select
+from agentmem_observe.dashboards.queries import (
+    INSTANCE_RUN,
+    NOT_OK,
+    buckets,
+    quantile,
+    rate,
+    select,
+)
 from agentmem_observe.telemetry import catalog
 
 _OK = {"outcome": "ok"}
@@ -147,7 +154,7 @@ def _load() -> list[Placed]:
             "Share of the run under way that is done.",
             "percentunit",
             Query(
-                f"{select(catalog.BENCHMARK_PROGRESS)} and on ({', '.join(catalog.RUN)}) "
+                f"{select(catalog.BENCHMARK_PROGRESS)} and on ({', '.join(INSTANCE_RUN)}) "
                 f"{select(catalog.BENCHMARK_RUNNING)} == 1",
                 _NAME,
             ),

@@ -11,7 +11,7 @@ from agentmem_observe.dashboards.panels import (
     lines,
     stat,
 )
-from agentmem_observe.dashboards.queries import rate, select, select_all
+from agentmem_observe.dashboards.queries import rate, select, select_all, up
 from agentmem_observe.telemetry import catalog
 
 _INSTANCE = ("instance",)
@@ -42,7 +42,7 @@ def _order() -> list[Placed]:
             "Up",
             "Whether Prometheus can scrape it.",
             "short",
-            Query(f"min({select('up')})"),
+            Query(f"min({up()})"),
             states={1: State("up", GREEN), 0: State("down", RED)},
             steps=_ONE_IS_GOOD,
         ),

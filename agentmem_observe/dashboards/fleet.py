@@ -11,10 +11,11 @@ from agentmem_observe.dashboards.panels import (
     Query,
     State,
     lines,
+    link,
     table,
     timeline,
 )
-from agentmem_observe.dashboards.queries import quantile, select
+from agentmem_observe.dashboards.queries import quantile, select, up
 from agentmem_observe.telemetry import catalog
 
 _ONE_IS_GOOD = ((None, RED), (1, GREEN))
@@ -46,7 +47,7 @@ def _instances() -> Placed:
             Column(
                 "instance",
                 "Instance",
-                link="/d/agentmem-exporter?var-instance=${__data.fields.Instance}",
+                link=link("exporter", "Instance"),
             ),
             Column("Value #A", "Up", "short", _ONE_IS_GOOD),
             Column("Value #B", "State writable", "short", _ONE_IS_GOOD),
@@ -55,7 +56,7 @@ def _instances() -> Placed:
             Column("Value #E", "RSS", "bytes"),
             Column("Value #F", "Memory left", "bytes"),
         ],
-        Query(f"max by (job, instance) ({select('up')})"),
+        Query(f"max by (job, instance) ({up()})"),
         each(catalog.STATE_WRITABLE),
         Query(
             f"count by (job, instance) ({verdicts.FAILING}) or "
@@ -72,7 +73,7 @@ def _up() -> Placed:
         "Up",
         "Whether Prometheus could scrape each instance.",
         {1: State("up", GREEN), 0: State("down", RED)},
-        Query(select("up"), "{{job}} {{instance}}"),
+        Query(up(), "{{job}} {{instance}}"),
     )
 
 
@@ -82,9 +83,7 @@ def _targets() -> Placed:
         "Targets",
         "The latency and throughput that each memory has now, and what is thought of it.",
         [
-            Column(
-                "target", "Target", link="/d/agentmem-benchmark?var-target=${__data.fields.Target}"
-            ),
+            Column("target", "Target", link=link("benchmark", "Target")),
             Column("instance", "Instance"),
             Column("Value #A", "Operations a second", "ops"),
             Column("Value #B", "p50", "s"),

@@ -12,11 +12,20 @@ from agentmem_observe.dashboards.panels import (
     Placed,
     Query,
     lines,
+    link,
     stat,
     table,
     timeline,
 )
-from agentmem_observe.dashboards.queries import NOT_OK, any_of, count_of, quantile, rate, select
+from agentmem_observe.dashboards.queries import (
+    NOT_OK,
+    any_of,
+    count_of,
+    quantile,
+    rate,
+    select,
+    up,
+)
 from agentmem_observe.telemetry import catalog
 
 _BAD: Final = ((None, GREEN), (1, RED))
@@ -68,7 +77,7 @@ def _counts() -> list[Placed]:
         count(
             "Down",
             "Instances that Prometheus cannot scrape; 1 if it knows none at all.",
-            f"{verdicts.DOWN} or absent({select('up')})",
+            f"{verdicts.DOWN} or absent({up()})",
         ),
         count("State", "Daemons that cannot write to their state.", verdicts.UNWRITABLE),
         count(
@@ -80,26 +89,25 @@ def _counts() -> list[Placed]:
         ),
         count(
             "Busy hosts",
-            "Last runs during which some task of the host waited for a CPU in 30 % of the "
-            "time: mind that before you believe a slow figure.",
-            verdicts.NOISY,
+            "Those with a run in the last hour during which some task waited for a CPU in 30 % "
+            "of the time: mind that before you believe a slow figure.",
+            f"count by (job, instance) ({verdicts.NOISY})",
             doubtful=True,
         ),
     ]
 
 
 def _problems() -> Placed:
-    of_run = "var-target=${__data.fields.Target}&var-benchmark=${__data.fields.Benchmark}"
     return table(
         "Problems",
         "Everything that is not as it should be, one row each. Empty is good.",
         [
-            Column("problem", "Problem", link=f"/d/agentmem-benchmark?{of_run}"),
-            Column("target", "Target"),
+            Column("problem", "Problem"),
+            Column("target", "Target", link=link("benchmark", "Target", "Benchmark")),
             Column("category", "Category"),
             Column("benchmark", "Benchmark"),
             Column("job_name", "Job"),
-            Column("instance", "Instance"),
+            Column("instance", "Instance", link=link("exporter", "Instance")),
         ],
         Query(any_of(_PROBLEMS)),
         none="–",  # noqa: RUF001  a dash, not minus

@@ -185,7 +185,7 @@ class Column:
         title: What stands above it.
         unit: Grafana's id; of values only.
         steps: Colours by value.
-        link: Where a click leads, such as ``/d/agentmem-soak?var-target=${__data.fields.target}``.
+        link: Where a click leads, as `link` returns it.
     """
 
     label: str
@@ -193,6 +193,17 @@ class Column:
     unit: str = ""
     steps: Steps = ()
     link: str = ""
+
+
+def link(board: str, *columns: str) -> str:
+    """Return where a row leads to: another dashboard, with values of the row chosen.
+
+    Args:
+        board: The dashboard's uid without its beginning, such as ``benchmark``.
+        columns: Titles of columns, in small letters the names of variables.
+    """
+    chosen = (f"var-{title.lower()}=${{__data.fields.{title}:percentencode}}" for title in columns)
+    return f"/d/agentmem-{board}?{'&'.join(chosen)}"
 
 
 def table(

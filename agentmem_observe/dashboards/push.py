@@ -1,6 +1,6 @@
 """Sends dashboards to a Grafana by its HTTP API."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -28,7 +28,7 @@ def push(
     *,
     folder_uid: str = "",
     message: str = "",
-) -> list[str]:
+) -> Iterator[str]:
     """Send dashboards, in place of what a Grafana has under their uids.
 
     Args:
@@ -38,8 +38,8 @@ def push(
         folder_uid: The folder to put them into; "" for the top.
         message: What their history says of this version.
 
-    Returns:
-        Their URLs.
+    Yields:
+        The URL of each, once it is there.
 
     Raises:
         UsageError: If the URL is none.
@@ -49,11 +49,9 @@ def push(
     base = _base(url)
     with requests.Session() as session:
         session.auth = _Bearer(token)
-        return [
+        for uid, board in boards.items():
             # The path is all of it: of a Grafana below /grafana it begins with that.
-            urljoin(base, _push(session, base, uid, board, folder_uid, message))
-            for uid, board in boards.items()
-        ]
+            yield urljoin(base, _push(session, base, uid, board, folder_uid, message))
 
 
 class _Bearer(requests.auth.AuthBase):

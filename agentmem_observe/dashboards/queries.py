@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from agentmem_observe.telemetry.catalog import RUN, Metric
+from agentmem_observe.telemetry.catalog import EXPORTER_SERIES, RUN, Metric
 
 INTERVAL: Final = "$__rate_interval"
 """What Grafana makes of the step and the scrape interval, so that a rate has samples enough."""
@@ -14,6 +14,9 @@ HISTOGRAMS: Final = "histograms"
 NOT_OK: Final = 'outcome!="ok"'
 
 _SOURCE: Final = ("job", "instance")
+
+INSTANCE_RUN: Final = (*_SOURCE, *RUN)
+"""The labels that tell runs apart, also those of the same benchmark on several instances."""
 
 
 def select(metric: Metric | str, *more: str, **equal: str) -> str:
@@ -86,19 +89,29 @@ def quantile(
 
 
 def state_code(metric: Metric, states: Sequence[str], *, by: Sequence[str]) -> str:
-    """Return which of some states holds, as its place among them.
+    """Return which of some states holds, as its place among them; of several, the last one.
 
     Args:
         metric: A state of the catalog.
         states: All of its states; the first one is 0.
         by: Labels to keep.
     """
-    label, kept = metric.labels[-1], ", ".join(by)
-    return " + ".join(
-        f"{number} * max by ({kept}) ({select(metric, **{label: state})})"
+    label = metric.labels[-1]
+    numbered = " or ".join(
+        f"{number} * {select(metric, **{label: state})}"
         for number, state in enumerate(states)
         if number
     )
+    return f"max by ({', '.join(by)}) ({numbered})"
+
+
+def up() -> str:
+    """Return which of our instances can be scraped: those that had our metrics within a day.
+
+    A Prometheus scrapes others too, and ``All`` stands for whatever job there is.
+    """
+    ours = f"max_over_time({select(EXPORTER_SERIES)}[1d])"
+    return f"({select('up')} and on (job, instance) {ours})"
 
 
 def count_of(expression: str) -> str:

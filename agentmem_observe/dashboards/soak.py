@@ -12,9 +12,8 @@ from agentmem_observe.dashboards.panels import (
     stat,
     timeline,
 )
-from agentmem_observe.dashboards.queries import quantile, rate, select
+from agentmem_observe.dashboards.queries import INSTANCE_RUN, quantile, rate, select
 from agentmem_observe.telemetry import catalog
-from agentmem_observe.telemetry.catalog import RUN
 
 _NAME = "{{target}} {{benchmark}}"
 _DAY = 86_400
@@ -38,9 +37,10 @@ def soak() -> Board:
 
 
 def leaked_per_second() -> str:
-    """Return how many bytes a second are lost: per operation, times operations."""
-    operations = f"sum by ({', '.join(RUN)}) (rate({select(catalog.OPERATIONS)}[1h]))"
-    return f"max by ({', '.join(RUN)}) ({select(catalog.LEAK_BYTES)}) * {operations}"
+    """Return how many bytes a second each run loses: per operation, times operations."""
+    kept = ", ".join(INSTANCE_RUN)
+    operations = f"sum by ({kept}) (rate({select(catalog.OPERATIONS, outcome='ok')}[1h]))"
+    return f"max by ({kept}) ({select(catalog.LEAK_BYTES)}) * {operations}"
 
 
 def _verdicts() -> list[Placed]:
@@ -64,7 +64,10 @@ def _verdicts() -> list[Placed]:
             "Until memory is used up",
             "What the host, or its control group, has left, over what leaks a second now.",
             "s",
-            Query(f"min({select(catalog.HOST_AVAILABLE)}) / max({leaked_per_second()} > 0)"),
+            Query(
+                f"min({select(catalog.HOST_AVAILABLE)} / on (job, instance) group_right () "
+                f"({leaked_per_second()} > 0))"
+            ),
             steps=((None, RED), (7 * _DAY, YELLOW), (30 * _DAY, GREEN)),
             none="nothing leaks",
         ),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agentmem_observe.dashboards.panels import BLUE, GREEN, GREY, RED, YELLOW, State
-from agentmem_observe.dashboards.queries import select, state_code
+from agentmem_observe.dashboards.queries import INSTANCE_RUN, select, state_code, up
 from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.catalog import RUN, Metric
 
@@ -61,6 +61,9 @@ LEAKING: Final = f"{select(catalog.LEAK, verdict='leak')} == 1"
 SLOWER: Final = f"{select(catalog.DRIFT, verdict='slower')} == 1"
 VOID: Final = f"{select(catalog.VALIDITY, verdict='void')} == 1"
 FAILING: Final = f"{select(catalog.JOB_FAILURES_IN_A_ROW)} > 0"
-DOWN: Final = f"{select('up')} == 0"
-NOISY: Final = f"{select(catalog.NOISE_PRESSURE, resource='cpu')} > 0.3"
+DOWN: Final = f"{up()} == 0"
+NOISY: Final = (
+    f"({select(catalog.NOISE_PRESSURE, resource='cpu')} > 0.3) and on ({', '.join(INSTANCE_RUN)}) "
+    f"(time() - {select(catalog.BENCHMARK_LAST_END)} < 3600)"
+)
 UNWRITABLE: Final = f"{select(catalog.STATE_WRITABLE)} == 0"

@@ -471,7 +471,7 @@ EXPORTER_RSS = _metric(
 )
 HOST_AVAILABLE = _metric(
     "host_available_memory_bytes", Kind.GAUGE, "By", (),
-    "What processes here can still take before they swap, or their control group is full.",
+    "What processes here can still take before they swap, or their container is full.",
     better="higher",
 )  # fmt: skip
 EXPORTER_SERIES = _metric(

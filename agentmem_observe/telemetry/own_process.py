@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from agentmem_observe.measure.procfs import read_text
+from agentmem_observe.measure.procfs import parse_numbers, read_text
 from agentmem_observe.telemetry.catalog import EXPORTER_CPU, EXPORTER_RSS, HOST_AVAILABLE
 from agentmem_observe.telemetry.registry import MetricRegistry
 
@@ -27,10 +27,15 @@ def available_bytes(
         of_host: What the host has, in bytes.
         control_group: Where a container sees its own; elsewhere it sets no limit there.
     """
-    limit, used = (read_text(control_group / f"memory.{name}") for name in ("max", "current"))
+    limit, used, parts = (
+        read_text(control_group / f"memory.{name}") for name in ("max", "current", "stat")
+    )
     if limit is None or used is None or not limit.strip().isdigit():
         return of_host()
-    return max(0, min(of_host(), int(limit) - int(used)))
+    # What is only remembered of files is given up when somebody wants the room.
+    files = parse_numbers(parts or "")
+    remembered = files.get("active_file", 0) + files.get("inactive_file", 0)
+    return max(0, min(of_host(), int(limit) - int(used) + remembered))
 
 
 def watch_own_process(

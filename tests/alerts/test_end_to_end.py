@@ -4,13 +4,8 @@ The rules are those that are made, with short times. Their histograms are native
 Prometheus has them, and classic in a second one.
 """
 
-import copy
 import os
-import random
-import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,12 +23,12 @@ from agentmem_observe.alerts.recording import (
 )
 from agentmem_observe.alerts.thresholds import Thresholds
 from agentmem_observe.daemon.state.directory import State
-from agentmem_observe.daemon.state.rows import JOB, run_of_result
 from agentmem_observe.measure.histogram import Histogram
 from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.endpoint import MetricsEndpoint
 from agentmem_observe.telemetry.registry import MetricRegistry
 from tests.daemons import Daemon, Daemons, job_table
+from tests.nights import remember
 
 pytestmark = pytest.mark.server
 
@@ -119,25 +114,6 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
         daemons.end()
 
 
-def remember(directory: Path, nights: int) -> None:
-    """Keep the one run there is so many times more, of the nights before, give or take 2 %."""
-    noise = random.Random(1)
-    with State.open(directory) as state:
-        (row,) = state.runs("nightly")
-        result = state.result(row)
-        assert result is not None
-        for night in range(nights, 0, -1):
-            at = row.ended_at - 86_400 * night
-            again = copy.deepcopy(result)
-            again["results"]["service_time_p50_seconds"] *= noise.gauss(1, 0.02)
-            again["timestamp"] = time.strftime("%Y%m%d_%H%M%S", time.localtime(at))
-            ended = datetime.fromtimestamp(at, UTC).isoformat()
-            again["metadata"] |= {"ended_at": ended, JOB: "nightly"}
-            kept = run_of_result(again, state.results("nightly").save_document(again))
-            assert kept is not None
-            state.save_run(replace(kept, target=row.target))
-
-
 def written(directory: Path, thresholds: Thresholds) -> list[str]:
     """Write all files; return the paths of the rules."""
     for path, text in build_files(thresholds).items():
@@ -161,7 +137,8 @@ def test_a_regression_and_a_leak_arrive_and_noise_holds_back_only_the_regression
     daemon.start()
     daemon.until("a run", daemon.runs)
     daemon.stop()
-    remember(daemon.state, NIGHTS)
+    with State.open(daemon.state) as state:
+        remember(state, "nightly", NIGHTS)
 
     (daemon.directory / "seconds").write_text("0.01")
     nightly = job_table("nightly", NIGHTLY | {"every": "4s"})

@@ -68,7 +68,7 @@ def start() -> Iterator[Start]:
 def test_each_dashboard_replaces_the_one_of_its_uid(start: Start) -> None:
     grafana = start()
 
-    places = push(BOARDS, f"{grafana.url}/", TOKEN, folder_uid="memory", message="by hand")
+    places = list(push(BOARDS, f"{grafana.url}/", TOKEN, folder_uid="memory", message="by hand"))
 
     assert places == [f"{grafana.url}/d/one/x", f"{grafana.url}/d/two/x"]
     path, headers, body = grafana.requests[0]
@@ -85,7 +85,7 @@ def test_each_dashboard_replaces_the_one_of_its_uid(start: Start) -> None:
 def test_a_grafana_below_a_path_has_that_path_in_its_answers(start: Start) -> None:
     grafana = start(answer='{"url": "/grafana/d/one/x"}')
 
-    places = push({"one": BOARDS["one"]}, f"{grafana.url}/grafana", TOKEN)
+    places = list(push({"one": BOARDS["one"]}, f"{grafana.url}/grafana", TOKEN))
 
     assert places == [f"{grafana.url}/grafana/d/one/x"]
 
@@ -99,7 +99,7 @@ def test_the_token_is_sent_even_if_netrc_knows_the_host(
     monkeypatch.setenv("NETRC", str(netrc))
     grafana = start()
 
-    push(BOARDS, grafana.url, TOKEN)
+    list(push(BOARDS, grafana.url, TOKEN))
 
     assert grafana.requests[0][1]["Authorization"] == f"Bearer {TOKEN}"
 
@@ -107,7 +107,7 @@ def test_the_token_is_sent_even_if_netrc_knows_the_host(
 def test_all_of_ours_are_sent(start: Start) -> None:
     grafana = start()
 
-    push(dashboards(), grafana.url, TOKEN)
+    list(push(dashboards(), grafana.url, TOKEN))
 
     assert [body["dashboard"]["uid"] for _, _, body in grafana.requests] == list(dashboards())
 
@@ -131,7 +131,7 @@ def test_what_a_grafana_does_not_take_is_named_with_a_cure(
     grafana = start(status, answer)
 
     with pytest.raises(ExportError) as raised:
-        push(BOARDS, grafana.url, TOKEN)
+        list(push(BOARDS, grafana.url, TOKEN))
 
     assert f"{grafana.url}: did not take one: {says}" in str(raised.value)
     assert TOKEN not in str(raised.value)
@@ -143,14 +143,14 @@ def test_the_token_follows_no_redirect(start: Start) -> None:
     grafana = start(302, "moved", location=f"{elsewhere.url}/api/dashboards/db")
 
     with pytest.raises(ExportError, match="HTTP 302"):
-        push(BOARDS, grafana.url, TOKEN)
+        list(push(BOARDS, grafana.url, TOKEN))
 
     assert elsewhere.requests == []
 
 
 def test_a_grafana_that_is_not_there_is_named(start: Start) -> None:
     with pytest.raises(ExportError, match="cannot be reached for one") as raised:
-        push(BOARDS, "http://127.0.0.1:1", TOKEN)
+        list(push(BOARDS, "http://127.0.0.1:1", TOKEN))
 
     assert TOKEN not in str(raised.value)
 
@@ -158,11 +158,11 @@ def test_a_grafana_that_is_not_there_is_named(start: Start) -> None:
 @pytest.mark.parametrize("url", ["grafana:3000", "ftp://grafana", "", "http://"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="is no URL of a Grafana"):
-        push(BOARDS, url, TOKEN)
+        list(push(BOARDS, url, TOKEN))
 
 
 def test_a_user_in_the_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(UsageError) as raised:
-        push(BOARDS, "http://admin:hush@grafana:3000", TOKEN)
+        list(push(BOARDS, "http://admin:hush@grafana:3000", TOKEN))
 
     assert "hush" not in str(raised.value)

@@ -1,22 +1,16 @@
 """A daemon with something of everything: soaks, benchmarks, a leak, a regression, failures."""
 
-import copy
-import random
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agentmem_observe.daemon.state.directory import State
-from agentmem_observe.daemon.state.rows import JOB, run_of_result
 from tests.daemons import Daemon, Daemons, job_table
+from tests.nights import remember
 
 SUITE = Path(__file__).parent / "suite"
 
-_DAY_SECONDS = 86_400
 _NIGHTS = 34
 _SLOW_NIGHTS = 4
 
@@ -74,7 +68,14 @@ def playing(directory: Path) -> Iterator[Daemon]:
         daemon.start()
         daemon.until("the first run of nightly", lambda: daemon.runs("nightly"))
         daemon.stop()
-        _make_up_a_past(daemon.state)
+        with State.open(daemon.state) as state:
+            remember(
+                state,
+                "nightly",
+                _NIGHTS,
+                factor=lambda night: 1.5 if night <= _SLOW_NIGHTS else 1.0,
+                validity={"verdict": "valid", "reasons": []},
+            )
         jobs = {"nightly": _NIGHTLY}
         jobs |= {name: {"soak": True, **values} for name, values in _SOAKS.items()}
         jobs |= {name: {**values, "every": "40s"} for name, values in _BENCHMARKS.items()}
@@ -84,27 +85,3 @@ def playing(directory: Path) -> Iterator[Daemon]:
         yield daemon.start()
     finally:
         daemons.end()
-
-
-def _make_up_a_past(directory: Path) -> None:
-    """Keep the only run once more for each night before, give or take 2 %."""
-    noise = random.Random(1)
-    with State.open(directory) as state:
-        (row,) = state.runs("nightly")
-        result = state.result(row)
-        assert result is not None
-        for night in range(_NIGHTS, 0, -1):
-            at = row.ended_at - _DAY_SECONDS * night
-            slow = 1.5 if night <= _SLOW_NIGHTS else 1.0
-            again = copy.deepcopy(result)
-            again["results"]["service_time_p50_seconds"] *= noise.gauss(1, 0.02) * slow
-            again["timestamp"] = time.strftime("%Y%m%d_%H%M%S", time.localtime(at))
-            again["metadata"] |= {
-                "ended_at": datetime.fromtimestamp(at, UTC).isoformat(),
-                "vcs": {"commit": "a" * 40},
-                "validity": {"verdict": "valid", "reasons": []},
-                JOB: "nightly",
-            }
-            kept = run_of_result(again, state.results("nightly").save_document(again))
-            assert kept is not None
-            state.save_run(replace(kept, target=row.target))

@@ -282,12 +282,13 @@ def test_the_exporter_says_what_it_takes_itself_and_its_counter_never_falls(regi
 
 
 @pytest.mark.parametrize(
-    ("limit", "left"), [("1000\n", 600), ("max\n", 5_000), ("300\n", 0), (None, 5_000)]
+    ("limit", "left"), [("1000\n", 630), ("max\n", 5_000), ("300\n", 0), (None, 5_000)]
 )
 def test_what_is_left_is_the_least_of_host_and_control_group(tmp_path, limit, left):
     if limit is not None:
         (tmp_path / "memory.max").write_text(limit)
     (tmp_path / "memory.current").write_text("400\n")
+    (tmp_path / "memory.stat").write_text("anon 370\nactive_file 10\ninactive_file 20\n")
 
     assert available_bytes(lambda: 5_000, tmp_path) == left
 

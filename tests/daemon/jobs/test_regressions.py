@@ -1,14 +1,11 @@
 """A job's own past: judged after each run by real workers, and again after a restart."""
 
-import copy
 import math
-import random
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +23,14 @@ from agentmem_observe.daemon.jobs.scheduled import ScheduledLoop
 from agentmem_observe.daemon.schedule import Once
 from agentmem_observe.daemon.settings.values import BenchmarkJob
 from agentmem_observe.daemon.state.directory import State
-from agentmem_observe.daemon.state.rows import JOB, RunRow, run_of_result
+from agentmem_observe.daemon.state.rows import JOB, RunRow
 from agentmem_observe.results.figures import Figure
 from agentmem_observe.results.history import PastRun
 from agentmem_observe.results.identity import RunIdentity
 from agentmem_observe.results.trends import Trend
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunKey, RunMetrics
+from tests.nights import remember
 
 PATIENCE_SECONDS = 60
 TARGET = """
@@ -141,25 +139,8 @@ def ended(loop: ScheduledLoop) -> None:
 
 
 def repeat(services: Services, times: int, spread: float = 0.02) -> None:
-    """Keep the newest run so many times more, as of the nights before, give or take 2 %."""
-    (row,) = services.state.runs("nightly")
-    result = services.state.result(row)
-    assert result is not None
-    noise = random.Random(1)
-    for night in range(times, 0, -1):
-        at = row.ended_at - 86_400 * night
-        again = copy.deepcopy(result)
-        again["results"]["service_time_p50_seconds"] *= noise.gauss(1, spread)
-        again["timestamp"] = time.strftime("%Y%m%d_%H%M%S", time.localtime(at))
-        again["metadata"] |= {
-            "ended_at": datetime.fromtimestamp(at, UTC).isoformat(),
-            "vcs": {"commit": "a" * 40},
-            JOB: "nightly",
-        }
-        path = services.state.results("nightly").save_document(again)
-        kept = run_of_result(again, path)
-        assert kept is not None
-        services.state.save_run(replace(kept, target=row.target))
+    """Keep the newest run so many times more, as of the nights before."""
+    remember(services.state, "nightly", times, spread=spread, vcs={"commit": "a" * 40})
 
 
 def metrics(services: Services) -> dict[str, Any]:
