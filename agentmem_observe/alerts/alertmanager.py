@@ -70,8 +70,10 @@ def _route(thresholds: Thresholds) -> dict[str, Any]:
                 "matchers": [f'alertname="{WATCHDOG}"'],
                 "receiver": "agentmem-watchdog",
                 "group_wait": "0s",
-                "group_interval": duration(thresholds.watchdog_interval),
-                "repeat_interval": duration(thresholds.watchdog_interval),
+                # It is told at the group's first flush after the repeat interval is over. Were
+                # both the same, that flush would come a moment too early, and the next tell it.
+                "group_interval": duration(thresholds.watchdog_interval / 5),
+                "repeat_interval": duration(thresholds.watchdog_interval * 0.9),
             },
             {"matchers": ['severity="critical"'], "receiver": "agentmem-critical"},
             {

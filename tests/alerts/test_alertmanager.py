@@ -1,6 +1,7 @@
 """Who is told of what, by amtool; and what is held back, by a real Alertmanager."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,28 @@ def test_receivers_send_to_this_machine_unless_told_otherwise():
     }
 
     assert urls == {"http://127.0.0.1:9465/alerts"}
+
+
+@pytest.mark.parametrize("interval", [1, 5, 90, 300, 86_400])
+def test_the_watchdog_is_told_at_its_interval(interval):
+    """At a flush of the group, when the repeat interval is over for sure and not just about."""
+    thresholds = Thresholds.model_validate({"watchdog_interval": interval})
+    (route,) = (
+        each
+        for each in yaml.safe_load(alertmanager_text(thresholds))["route"]["routes"]
+        if each["receiver"] == "agentmem-watchdog"
+    )
+    flush, repeat = (milliseconds(route[f"{name}_interval"]) for name in ("group", "repeat"))
+    early = repeat % flush
+
+    assert 0.1 * flush < early < 0.9 * flush
+    assert repeat - early + flush == interval * 1000
+
+
+def milliseconds(text: str) -> int:
+    """Return a length of time that Prometheus writes."""
+    units = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    return sum(int(n) * units[unit] for n, unit in re.findall(r"(\d+)(ms|[smhd])", text))
 
 
 def test_no_rule_holds_back_what_it_is_made_of():
