@@ -128,10 +128,11 @@ def _named(expr: str, noise: str) -> str:
 
 
 def _jobs(thresholds: Thresholds) -> Iterator[Alert]:
+    # What never succeeded is as old as the settings in force: they may have brought it.
     began = combined(
         f"{catalog.JOB_PERIOD.name} * 0",
         f"+ {on(OF_DAEMON)} group_left ()",
-        catalog.DAEMON_STARTED.name,
+        catalog.SETTINGS_LOADED_AT.name,
     )
     age = f"time() - {block(either(catalog.JOB_LAST_SUCCESS.name, block(began)))}"
     most = f"{thresholds.job_periods} * {catalog.JOB_PERIOD.name} + {thresholds.job_slack:g}"
@@ -198,11 +199,11 @@ def _missing(thresholds: Thresholds) -> str:
 def _benchmarks(thresholds: Thresholds) -> Iterator[Alert]:
     others = f'category!="{SOAK}"'
     span = duration(thresholds.benchmark_success_age)
-    # What never succeeded is as old as the daemon.
+    # As with jobs.
     began = combined(
         f"{series(catalog.BENCHMARK_LAST_END, others)} * 0",
         f"+ {on(OF_DAEMON)} group_left ()",
-        catalog.DAEMON_STARTED.name,
+        catalog.SETTINGS_LOADED_AT.name,
     )
     since = either(series(catalog.BENCHMARK_LAST_SUCCESS, others), block(began))
     failed = grew(

@@ -748,7 +748,7 @@ JOBS = [
         "fires for what never had success",
         {
             of("job_period_seconds", JOB): "60x60",
-            of("daemon_start_timestamp_seconds", HOST): "0x60",
+            of("daemon_settings_last_reload_success_timestamp_seconds", HOST): "0x60",
         },
         silent=("21m",),
         fires=Fires(
@@ -761,11 +761,28 @@ JOBS = [
     ),
     Scenario(
         "AgentMemJobStale",
+        "gives a job that settings brought to an old daemon its time",
+        {
+            of("job_period_seconds", JOB): "_x29 60x60",
+            of("daemon_start_timestamp_seconds", HOST): "0x90",
+            of("daemon_settings_last_reload_success_timestamp_seconds", HOST): "0x29 1800x60",
+        },
+        silent=("36m", "47m", "52m"),
+        fires=Fires(
+            "55m",
+            JOB,
+            "nightly of h:9464 has had no results for 25m 0s",
+            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods and "
+            "15 min.",
+        ),
+    ),
+    Scenario(
+        "AgentMemJobStale",
         "says nothing of what succeeds nor of what has no period",
         {
             of("job_period_seconds", JOB): "3600x200",
             of("job_last_success_timestamp_seconds", JOB): "0x60 3600x60 7200x80",
-            of("daemon_start_timestamp_seconds", HOST): "0x200",
+            of("daemon_settings_last_reload_success_timestamp_seconds", HOST): "0x200",
             of("job_last_success_timestamp_seconds", HOST, job_name="once"): "0x200",
         },
         silent=("60m", "119m", "180m"),
@@ -891,12 +908,13 @@ BENCHMARKS = [
         "AgentMemBenchmarkStale",
         "fires when it never succeeded",
         {
-            of("daemon_start_timestamp_seconds", HOST): "0x120",
-            of("benchmark_last_end_timestamp_seconds", NIGHTLY): "_x30 1800x90",
-            of("benchmark_runs_total", NIGHTLY, status="failed"): "_x30 1x90",
+            of("daemon_start_timestamp_seconds", HOST): "0x150",
+            of("daemon_settings_last_reload_success_timestamp_seconds", HOST): "0x29 1800x120",
+            of("benchmark_last_end_timestamp_seconds", NIGHTLY): "_x60 3600x90",
+            of("benchmark_runs_total", NIGHTLY, status="failed"): "_x60 1x90",
         },
-        silent=("64m",),
-        fires=stale("70m", "1h 10m 0s"),
+        silent=("70m", "89m", "94m"),
+        fires=stale("100m", "1h 10m 0s"),
         changed=_HOURLY,
     ),
     Scenario(
