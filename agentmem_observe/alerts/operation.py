@@ -128,14 +128,6 @@ def _named(expr: str, noise: str) -> str:
 
 
 def _jobs(thresholds: Thresholds) -> Iterator[Alert]:
-    # What never succeeded is as old as the settings in force: they may have brought it.
-    began = combined(
-        f"{catalog.JOB_PERIOD.name} * 0",
-        f"+ {on(OF_DAEMON)} group_left ()",
-        catalog.SETTINGS_LOADED_AT.name,
-    )
-    age = f"time() - {block(either(catalog.JOB_LAST_SUCCESS.name, block(began)))}"
-    most = f"{thresholds.job_periods} * {catalog.JOB_PERIOD.name} + {thresholds.job_slack:g}"
     alert = partial(
         Alert,
         severity="warning",
@@ -145,11 +137,12 @@ def _jobs(thresholds: Thresholds) -> Iterator[Alert]:
     )
     yield alert(
         name="AgentMemJobStale",
-        expr=combined(block(age), f"> {on(OF_JOB)}", f"({most})"),
+        expr=_stale(thresholds),
         summary=f"{_JOB} has had no results for {{{{ $value | humanizeDuration }}}}",
         description=(
             f"The last success of {_JOB} is {{{{ $value | humanizeDuration }}}} ago, more than "
-            f"{thresholds.job_periods} of its periods and {format_period(thresholds.job_slack)}."
+            f"{thresholds.job_periods} of its periods, {format_period(thresholds.job_slack)}, and "
+            "what it waited for the host."
         ),
     )
     yield alert(
@@ -158,14 +151,9 @@ def _jobs(thresholds: Thresholds) -> Iterator[Alert]:
         summary=f"{_JOB} fails",
         description=f"The last {{{{ $value }}}} runs of {_JOB} failed, one after the other.",
     )
-    at_it = series(catalog.JOB_STATE, 'state=~"running|backing_off"')
     yield alert(
         name="AgentMemJobOverdue",
-        expr=combined(
-            f"time() - {catalog.JOB_NEXT_RUN.name} > {thresholds.job_overdue:g}",
-            f"unless {on(OF_JOB)}",
-            f"({at_it} == 1)",
-        ),
+        expr=_overdue(thresholds),
         summary=f"{_JOB} was due and has not begun",
         description=f"{_JOB} was due {{{{ $value | humanizeDuration }}}} ago and has not begun.",
     )
@@ -177,6 +165,36 @@ def _jobs(thresholds: Thresholds) -> Iterator[Alert]:
             "No daemon that is up has the job {{ $labels.job_name }}"
             "{{ with $labels.instance }}, which {{ . }} had{{ end }}."
         ),
+    )
+
+
+def _stale(thresholds: Thresholds) -> str:
+    # What never succeeded is as old as the settings in force: they may have brought it.
+    began = combined(
+        f"{catalog.JOB_PERIOD.name} * 0",
+        f"+ {on(OF_DAEMON)} group_left ()",
+        catalog.SETTINGS_LOADED_AT.name,
+    )
+    age = f"time() - {block(either(catalog.JOB_LAST_SUCCESS.name, block(began)))}"
+    most = f"{thresholds.job_periods} * {catalog.JOB_PERIOD.name} + {thresholds.job_slack:g}"
+    return combined(block(age), f"> {on(OF_JOB)}", block(_beside_waiting(most, thresholds)))
+
+
+def _overdue(thresholds: Thresholds) -> str:
+    age = f"time() - {catalog.JOB_NEXT_RUN.name}"
+    most = f"{catalog.JOB_NEXT_RUN.name} * 0 + {thresholds.job_overdue:g}"
+    late = combined(block(age), f"> {on(OF_JOB)}", block(_beside_waiting(most, thresholds)))
+    at_it = series(catalog.JOB_STATE, 'state=~"running|backing_off"')
+    return combined(block(late), f"unless {on(OF_JOB)}", f"({at_it} == 1)")
+
+
+def _beside_waiting(most: str, thresholds: Thresholds) -> str:
+    """Return a limit of jobs, longer by what each waited lately while others had the host."""
+    waiting = series(catalog.JOB_STATE, 'state="waiting"')
+    longest = thresholds.job_waiting
+    waited = f"{longest:g} * avg_over_time({waiting}[{duration(longest)}])"
+    return combined(
+        block(combined(most, f"+ {on(OF_JOB)}", waited)), f"or {on(OF_JOB)}", block(most)
     )
 
 

@@ -120,6 +120,7 @@ class Thresholds(BaseModel):
         job_slack: And so much longer.
         job_failures: Failed runs in a row that are too many.
         job_overdue: How long after it is due a job may begin.
+        job_waiting: What a job waits while others have the host does not count, up to so much.
         job_gone: How long a job that was there is missed.
         benchmark_success_age: A benchmark that fails must have succeeded within this time.
         daemon_restarts: Starts of a daemon within an hour that are too many.
@@ -171,6 +172,7 @@ class Thresholds(BaseModel):
     job_slack: Period = _written("15m")
     job_failures: Count = 3
     job_overdue: FromSecond = _written("30m")
+    job_waiting: FromMinute = _written("3h")
     job_gone: FromMinute = _written("1h")
     benchmark_success_age: FromMinute = _written("2d")
     daemon_restarts: Count = 3

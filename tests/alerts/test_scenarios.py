@@ -739,8 +739,8 @@ JOBS = [
             "25m",
             JOB,
             "nightly of h:9464 has had no results for 25m 0s",
-            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods and "
-            "15 min.",
+            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods, "
+            "15 min, and what it waited for the host.",
         ),
     ),
     Scenario(
@@ -755,8 +755,8 @@ JOBS = [
             "25m",
             JOB,
             "nightly of h:9464 has had no results for 25m 0s",
-            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods and "
-            "15 min.",
+            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods, "
+            "15 min, and what it waited for the host.",
         ),
     ),
     Scenario(
@@ -772,8 +772,42 @@ JOBS = [
             "55m",
             JOB,
             "nightly of h:9464 has had no results for 25m 0s",
-            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods and "
-            "15 min.",
+            "The last success of nightly of h:9464 is 25m 0s ago, more than 2 of its periods, "
+            "15 min, and what it waited for the host.",
+        ),
+    ),
+    Scenario(
+        "AgentMemJobStale",
+        "fires when the host never comes free",
+        {
+            of("job_period_seconds", JOB): "60x300",
+            of("job_last_success_timestamp_seconds", JOB): "0x300",
+            of("job_state", JOB, state="waiting"): "1x300",
+        },
+        silent=("25m", "197m", "202m"),
+        fires=Fires(
+            "205m",
+            JOB,
+            "nightly of h:9464 has had no results for 3h 25m 0s",
+            "The last success of nightly of h:9464 is 3h 25m 0s ago, more than 2 of its periods, "
+            "15 min, and what it waited for the host.",
+        ),
+    ),
+    Scenario(
+        "AgentMemJobStale",
+        "does not count an hour for which another had the host",
+        {
+            of("job_period_seconds", JOB): "60x300",
+            of("job_last_success_timestamp_seconds", JOB): "0+60x180 10800x120",
+            of("job_state", JOB, state="waiting"): "0x180 1x59 0x120",
+        },
+        silent=("206m", "240m", "245m", "256m", "261m"),
+        fires=Fires(
+            "265m",
+            JOB,
+            "nightly of h:9464 has had no results for 1h 25m 0s",
+            "The last success of nightly of h:9464 is 1h 25m 0s ago, more than 2 of its periods, "
+            "15 min, and what it waited for the host.",
         ),
     ),
     Scenario(
@@ -810,9 +844,37 @@ JOBS = [
         "fires half an hour after it was due",
         {
             of("job_next_run_timestamp_seconds", JOB): "0x60",
-            of("job_state", JOB, state="waiting"): "1x60",
+            of("job_state", JOB, state="waiting"): "0x60",
             of("job_state", JOB, state="running"): "0x60",
         },
+        silent=("30m", "35m"),
+        fires=Fires(
+            "40m",
+            JOB,
+            "nightly of h:9464 was due and has not begun",
+            "nightly of h:9464 was due 40m 0s ago and has not begun.",
+        ),
+    ),
+    Scenario(
+        "AgentMemJobOverdue",
+        "fires when the host never comes free",
+        {
+            of("job_next_run_timestamp_seconds", JOB): "0x300",
+            of("job_state", JOB, state="waiting"): "1x300",
+            of("job_state", JOB, state="running"): "0x300",
+        },
+        silent=("40m", "210m", "215m"),
+        fires=Fires(
+            "220m",
+            JOB,
+            "nightly of h:9464 was due and has not begun",
+            "nightly of h:9464 was due 3h 40m 0s ago and has not begun.",
+        ),
+    ),
+    Scenario(
+        "AgentMemJobOverdue",
+        "fires for a job of which no state is known",
+        {of("job_next_run_timestamp_seconds", JOB): "0x60"},
         silent=("30m", "35m"),
         fires=Fires(
             "40m",
