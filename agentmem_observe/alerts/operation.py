@@ -208,10 +208,11 @@ def _missing(thresholds: Thresholds) -> str:
     expected_jobs = [
         series(catalog.JOB_STATE, f'job_name="{job}"') for job in thresholds.expected_jobs
     ]
-    return either(
-        block(combined(block(gone), f"and {on(OF_DAEMON)}", f"({up})")),
-        *(f"absent({expected})" for expected in expected_jobs),
-    )
+    nowhere = [
+        block(combined(f"absent({expected})", f"and {on(())}", f"(count({up}) > 0)"))
+        for expected in expected_jobs
+    ]
+    return either(block(combined(block(gone), f"and {on(OF_DAEMON)}", f"({up})")), *nowhere)
 
 
 def _benchmarks(thresholds: Thresholds) -> Iterator[Alert]:

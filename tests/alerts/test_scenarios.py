@@ -922,7 +922,11 @@ JOBS = [
     Scenario(
         "AgentMemJobMissing",
         "fires for a soak that is nowhere",
-        {of("job_state", JOB, state="idle"): "1x60"},
+        {
+            of("job_state", JOB, state="idle"): "1x60",
+            'up{job="agentmem",instance="h:9464"}': "1x60",
+            'up{job="agentmem",instance="i:9464"}': "0x60",
+        },
         silent=("4m",),
         fires=Fires(
             "6m",
@@ -933,8 +937,20 @@ JOBS = [
     ),
     Scenario(
         "AgentMemJobMissing",
+        "expects nothing while every daemon is down or none is scraped",
+        {
+            'up{job="agentmem",instance="h:9464"}': "0x30 stale",
+            'up{job="node",instance="h:9100"}': "1x60",
+        },
+        silent=("6m", "30m", "60m"),
+    ),
+    Scenario(
+        "AgentMemJobMissing",
         "does not expect what nobody named",
-        {of("job_state", JOB, state="idle"): "1x60"},
+        {
+            of("job_state", JOB, state="idle"): "1x60",
+            'up{job="agentmem",instance="h:9464"}': "1x60",
+        },
         silent=("6m", "60m"),
         changed={"expected_jobs": []},
     ),
