@@ -29,7 +29,7 @@ def alerts() -> None:
     show_default=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Where the files go: prometheus/ and alertmanager/ below it.",
+    help="Where the files go: prometheus/, alertmanager/ and kubernetes/ below it.",
 )
 def build(**options: Any) -> None:
     """Write the files, in place of older ones.
