@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agentmem_observe.alerts.promql import duration
 from agentmem_observe.errors import ConfigError
 from agentmem_observe.fields import (
     Wording,
@@ -22,6 +23,12 @@ from agentmem_observe.telemetry.buckets import BOUNDS_SECONDS
 OBJECTIVE_BOUNDS: Final = tuple(bound for bound in BOUNDS_SECONDS if bound % 1)
 """Bounds of buckets, in seconds, whose label ``le`` is the same in every version of Prometheus:
 before 3.0 the bound of one second is "1" or "1.0", as it was scraped."""
+
+MOST_EVALUATION_SECONDS: Final = 120
+"""Prometheus sees what is recorded for five minutes: one evaluation may be lost."""
+
+_HELD_BACK: Final = ("verdict_for", "performance_for", "page_for")
+"""How long that waits which a noisy host holds back."""
 
 _TOML = Wording("a table")
 _NAME = re.compile(r"[A-Za-z0-9_./:@-]+")
@@ -90,7 +97,7 @@ class Thresholds(BaseModel):
 
     Attributes:
         scrape_job: What Prometheus' configuration calls the job that scrapes the daemons.
-        evaluation_interval: How often the rules are evaluated.
+        evaluation_interval: How often the rules are evaluated; at most every two minutes.
         judged_within: How long after an operation its run may still be judged void: a window of
             the soak and two scrapes. Live figures count that much later, and void ones never.
         expected_jobs: Jobs that some daemon must have.
@@ -235,4 +242,18 @@ def _contradictions(thresholds: Thresholds) -> Iterator[str]:
         yield (
             "service_time_baseline: expected no longer than service_time_offset, "
             "or now would be compared with itself"
+        )
+    if thresholds.evaluation_interval > MOST_EVALUATION_SECONDS:
+        yield (
+            f"evaluation_interval: expected at most {duration(MOST_EVALUATION_SECONDS)}, got "
+            f"{duration(thresholds.evaluation_interval)}: Prometheus forgets what was recorded "
+            "after 5m"
+        )
+    # Where nothing waits, nothing could be known in time.
+    waits = {name: wait for name in _HELD_BACK if (wait := getattr(thresholds, name))}
+    shortest = min(waits, key=waits.__getitem__, default="")
+    if shortest and thresholds.noise_for >= waits[shortest]:
+        yield (
+            f"noise_for: expected less than the {duration(waits[shortest])} of {shortest}, got "
+            f"{duration(thresholds.noise_for)}, or what a noisy host holds back is told before"
         )

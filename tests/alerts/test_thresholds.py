@@ -93,7 +93,8 @@ def test_what_contradicts_itself_is_told_at_once(tmp_path):
     lines = refused(
         tmp_path,
         'runbook_base_url = "https://wiki/x"\nlow_traffic_operations = 10\n'
-        'service_time_baseline = "2w"\n',
+        'service_time_baseline = "2w"\nevaluation_interval = "121s"\n'
+        'noise_for = "90s"\npage_for = "90s"\n',
     )
 
     assert lines == [
@@ -101,7 +102,26 @@ def test_what_contradicts_itself_is_told_at_once(tmp_path):
         "low_traffic_slow_operations: expected at most the 10 of low_traffic_operations, got 20",
         "service_time_baseline: expected no longer than service_time_offset, or now would be "
         "compared with itself",
+        "evaluation_interval: expected at most 2m, got 2m1s: Prometheus forgets what was recorded "
+        "after 5m",
+        "noise_for: expected less than the 1m30s of page_for, got 1m30s, or what a noisy host "
+        "holds back is told before",
     ]
+
+
+def test_what_just_does_not_contradict_itself_is_taken(tmp_path):
+    found = load(
+        tmp_path,
+        'evaluation_interval = "2m"\nnoise_for = "9m59s"\nverdict_for = 0\npage_for = "0s"\n',
+    )
+
+    assert (found.evaluation_interval, found.noise_for) == (120, 599)
+
+
+def test_noise_may_take_long_where_nothing_waits(tmp_path):
+    found = load(tmp_path, "noise_for = 900\nverdict_for = 0\npage_for = 0\nperformance_for = 0\n")
+
+    assert found.noise_for == 900
 
 
 def test_a_file_that_is_none_is_told(tmp_path):
