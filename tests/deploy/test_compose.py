@@ -52,6 +52,14 @@ def test_ports_are_published_on_loopback_only(name: str) -> None:
         assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port)
 
 
+def test_what_any_page_in_a_browser_may_ask_is_not_published() -> None:
+    published = {name for name, service in services().items() if service.get("ports")}
+
+    assert published == {"daemon", "prometheus", "grafana"}
+    # The flag is a regular expression, anchored at both ends; unset, it is any origin.
+    assert "--web.cors.origin=http://localhost:9090" in services()["prometheus"]["command"]
+
+
 @each
 def test_nothing_is_root_or_may_become_it(name: str) -> None:
     service = services()[name]
