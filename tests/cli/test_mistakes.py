@@ -25,7 +25,7 @@ MISTAKES = {
     "command": (["runn"], ["no such command 'runn'; did you mean 'run'?"]),
     "command far from all": (
         ["xyz"],
-        ["no such command 'xyz'; known: backfill, ", "list, results, run"],
+        ["no such command 'xyz'; known: alerts, backfill, ", "list, results, run"],
     ),
     "subcommand": (["results", "lst"], ["no such command 'lst'; did you mean 'list'?"]),
     "category": (["run", "--category", "storge"], ["'storge'", "did you mean 'storage'?"]),
