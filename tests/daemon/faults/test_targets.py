@@ -77,10 +77,11 @@ def test_a_redis_that_was_killed_is_soaked_again_when_it_is_back(
 def test_a_freeze_of_the_target_shows_in_the_latency_and_restarts_nothing(
     new_daemon: Callable[..., Any], soak: Callable[..., str]
 ) -> None:
-    frozen = "fake?freeze_every_seconds=11&freeze_for_seconds=4&freeze_first_seconds=5"
+    # Windows begin anew when a freeze ends: 7.4 s later the eighth is not half over.
+    frozen = "fake?freeze_every_seconds=11.4&freeze_for_seconds=4&freeze_first_seconds=5"
     daemon = new_daemon(soak(target=frozen, hang="5s")).start()
 
-    # Not in the first one perhaps: a freeze may come between two windows.
+    # Not in the first one perhaps: that may come between two windows.
     frozen_windows = daemon.until("a freeze", lambda: _frozen(daemon.windows("steady")))
     (worker,) = daemon.workers()
     daemon.until_windows("steady", more=2)
