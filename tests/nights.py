@@ -1,4 +1,4 @@
-"""Makes up a job's past."""
+"""A benchmark of a target that takes as long as a file says, and a made-up past of its job."""
 
 import copy
 import random
@@ -13,6 +13,32 @@ from agentmem_observe.daemon.state.rows import JOB, run_of_result
 
 FIGURE = "service_time_p50_seconds"
 """What varies from night to night."""
+
+TARGET = """
+from pathlib import Path
+
+from agentmem_observe.targets.fake import FakeScript, FakeTarget
+
+def make():
+    return FakeTarget(FakeScript(retrieve_seconds=float(Path({seconds!r}).read_text())))
+"""
+"""A module with a target ``make``; ``seconds`` is the path of the file."""
+
+SUITE = """
+import time
+from agentmem_observe.model import Record
+
+def benchmark_reading(bench):
+    took = []
+    with bench.target() as target:
+        target.store(Record("a", "one"))
+        for _ in range(20):
+            began = time.perf_counter()
+            target.retrieve("a", "one")
+            took.append(time.perf_counter() - began)
+    return {"service_time_p50_seconds": sorted(took)[10], "mood": 1}
+"""
+"""A module with a benchmark of it, ``reading``."""
 
 _DAY_SECONDS = 86_400
 

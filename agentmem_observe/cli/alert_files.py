@@ -9,7 +9,7 @@ import click
 
 from agentmem_observe.alerts.build import build_files, check_rules
 from agentmem_observe.alerts.thresholds import load_thresholds
-from agentmem_observe.generated import find_drift, write_generated
+from agentmem_observe.cli.generating import tell_drift, write_and_tell
 
 
 def build(*, thresholds_file: Path | None, output_dir: Path) -> None:
@@ -19,11 +19,7 @@ def build(*, thresholds_file: Path | None, output_dir: Path) -> None:
         AgentMemObserveError: If the thresholds are refused, or a file cannot be written.
     """
     files = _files(thresholds_file, output_dir)
-    written = write_generated(files)
-    for path in written:
-        click.echo(f"Wrote {path}", err=True)
-    if not written:
-        click.echo(f"All {len(files)} files in {output_dir} are as they should be", err=True)
+    write_and_tell(files, f"All {len(files)} files in {output_dir} are as they should be")
 
 
 def check(*, thresholds_file: Path | None, output_dir: Path) -> int:
@@ -36,11 +32,7 @@ def check(*, thresholds_file: Path | None, output_dir: Path) -> int:
         AgentMemObserveError: If the thresholds are refused, or a file cannot be read.
     """
     files = _files(thresholds_file, output_dir)
-    if drifts := find_drift(files):
-        for drift in drifts:
-            click.echo(drift)
-        cure = _command(thresholds_file, output_dir)
-        click.echo(f"{len(drifts)} of {len(files)} files differ; make them with: {cure}", err=True)
+    if tell_drift(files, _command(thresholds_file, output_dir)):
         return 1
     promtool = shutil.which("promtool")
     if promtool is not None and (wrong := check_rules(promtool, output_dir)):

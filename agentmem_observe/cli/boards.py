@@ -1,14 +1,15 @@
 """What ``agentmem-observe dashboards`` does, once its options are read."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from agentmem_observe.cli.generating import tell_drift, write_and_tell
 from agentmem_observe.dashboards.build import dashboard_files, dashboards
 from agentmem_observe.dashboards.push import push
 from agentmem_observe.errors import UsageError
-from agentmem_observe.generated import find_drift, write_generated
 
 _TOKEN = "GRAFANA_TOKEN"
 
@@ -20,11 +21,7 @@ def build(output_dir: Path) -> None:
         UsageError: If a file cannot be written.
     """
     files = dashboard_files(output_dir)
-    changed = write_generated(files)
-    for path in changed:
-        click.echo(f"Wrote {path}", err=True)
-    if not changed:
-        click.echo(f"All {len(files)} dashboards in {output_dir} are as they should be", err=True)
+    write_and_tell(files, _fine(files, output_dir))
 
 
 def check(output_dir: Path) -> int:
@@ -34,15 +31,14 @@ def check(output_dir: Path) -> int:
         UsageError: If a file cannot be read.
     """
     files = dashboard_files(output_dir)
-    drifts = find_drift(files)
-    for drift in drifts:
-        click.echo(drift)
-    if drifts:
-        cure = f"agentmem-observe dashboards build --output-dir {output_dir}"
-        click.echo(f"{len(drifts)} of {len(files)} files differ; make them with: {cure}", err=True)
+    if tell_drift(files, f"agentmem-observe dashboards build --output-dir {output_dir}"):
         return 1
-    click.echo(f"All {len(files)} dashboards in {output_dir} are as they should be", err=True)
+    click.echo(_fine(files, output_dir), err=True)
     return 0
+
+
+def _fine(files: Mapping[Path, str], directory: Path) -> str:
+    return f"All {len(files)} dashboards in {directory} are as they should be"
 
 
 def push_all(url: str, folder: str, message: str) -> None:

@@ -8,18 +8,18 @@ _DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
 _PANEL_KEYS: Final = (
     *("id", "type", "title", "description", "gridPos", "datasource", "targets"),
-    *("fieldConfig", "options", "links", "transformations", "collapsed", "panels"),
+    *("fieldConfig", "options", "links", "transformations"),
 )
 _TARGET_KEYS: Final = ("refId", "expr", "format", "legendFormat", "instant")
 _VARIABLE_KEYS: Final = (
     *("name", "type", "label", "description", "query", "regex", "multi", "includeAll", "allValue"),
-    *("refresh", "sort", "hide", "current", "options", "datasource", "definition"),
+    *("refresh", "sort", "hide", "current", "datasource", "definition"),
 )
 _BOARD_KEYS: Final = (
     *("uid", "title", "description", "tags", "timezone", "refresh", "time", "graphTooltip"),
     *("links", "annotations", "templating", "panels"),
 )
-_WITHOUT_QUERIES: Final = ("text", "row")
+_ROW_KEYS: Final = ("id", "type", "title", "description", "gridPos", "collapsed", "panels")
 
 
 def modernise(board: dict[str, Any]) -> dict[str, Any]:
@@ -46,22 +46,9 @@ def modernise(board: dict[str, Any]) -> dict[str, Any]:
 
 
 def _panel(panel: dict[str, Any]) -> dict[str, Any]:
+    if panel["type"] == "row":
+        return {key: panel[key] for key in _ROW_KEYS if panel.get(key) is not None}
     kept = {key: value for key in _PANEL_KEYS if (value := panel.get(key)) not in (None, [], "")}
-    if kept["type"] in _WITHOUT_QUERIES:
-        wanted = (
-            "id",
-            "type",
-            "title",
-            "description",
-            "gridPos",
-            "options",
-            "collapsed",
-            "panels",
-        )
-        kept = {key: panel[key] for key in wanted if panel.get(key) is not None}
-        if kept["type"] == "row":
-            kept.pop("options", None)
-        return kept
     config = panel["fieldConfig"]
     defaults = _without_none(config["defaults"])
     if not defaults.get("thresholds", {}).get("steps"):
@@ -99,7 +86,6 @@ def _variable(variable: dict[str, Any]) -> dict[str, Any]:
     kept["current"] = {}
     if kept["includeAll"]:
         kept["current"] = {"selected": True, "text": ["All"], "value": ["$__all"]}
-    kept.pop("options", None)
     return kept
 
 

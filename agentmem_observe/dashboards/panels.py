@@ -423,22 +423,6 @@ def curve(
     return Placed(panel, width, height)
 
 
-def text(
-    title: str, description: str, content: str, *, width: int = 24, height: int = 3
-) -> Placed:
-    """Return words, in Markdown.
-
-    Args:
-        title: A few words.
-        description: What it is for.
-        content: The words.
-        width: Of 24 columns.
-        height: In units of 30 pixels.
-    """
-    panel = core.Text(title=title, description=description, content=content, mode="markdown")
-    return Placed(panel, width, height)
-
-
 def _common(title: str, description: str, queries: Sequence[Query]) -> dict[str, Any]:
     targets = [
         core.Target(

@@ -28,7 +28,7 @@ from agentmem_observe.telemetry import catalog
 from agentmem_observe.telemetry.endpoint import MetricsEndpoint
 from agentmem_observe.telemetry.registry import MetricRegistry
 from tests.daemons import Daemon, Daemons, job_table
-from tests.nights import remember
+from tests.nights import SUITE, TARGET, remember
 
 pytestmark = pytest.mark.server
 
@@ -49,30 +49,6 @@ NIGHTLY = {
     "benchmark": "reading",
     "beside_others": True,
 }
-
-TARGET = """
-from pathlib import Path
-
-from agentmem_observe.targets.fake import FakeScript, FakeTarget
-
-def make():
-    return FakeTarget(FakeScript(retrieve_seconds=float(Path({seconds!r}).read_text())))
-"""
-
-SUITE = """
-import time
-from agentmem_observe.model import Record
-
-def benchmark_reading(bench):
-    took = []
-    with bench.target() as target:
-        target.store(Record("a", "one"))
-        for _ in range(20):
-            began = time.perf_counter()
-            target.retrieve("a", "one")
-            took.append(time.perf_counter() - began)
-    return {"service_time_p50_seconds": sorted(took)[10]}
-"""
 
 TRUSTING = """
 from agentmem_observe.analysis import validity

@@ -30,31 +30,9 @@ from agentmem_observe.results.identity import RunIdentity
 from agentmem_observe.results.trends import Trend
 from agentmem_observe.telemetry.registry import MetricRegistry
 from agentmem_observe.telemetry.runs import RunKey, RunMetrics
-from tests.nights import remember
+from tests.nights import SUITE, TARGET, remember
 
 PATIENCE_SECONDS = 60
-TARGET = """
-from pathlib import Path
-
-from agentmem_observe.targets.fake import FakeScript, FakeTarget
-
-def make():
-    return FakeTarget(FakeScript(retrieve_seconds=float(Path({seconds!r}).read_text())))
-"""
-SUITE = """
-import time
-from agentmem_observe.model import Record
-
-def benchmark_reading(bench):
-    took = []
-    with bench.target() as target:
-        target.store(Record("a", "one"))
-        for _ in range(20):
-            began = time.perf_counter()
-            target.retrieve("a", "one")
-            took.append(time.perf_counter() - began)
-    return {"service_time_p50_seconds": sorted(took)[10], "mood": 1}
-"""
 FIGURE = "mine.reading.service_time_p50_seconds"
 
 
